@@ -1,0 +1,68 @@
+# The one front door. Each target sets up what it needs: its own virtual environment (.venv), Debian packages
+# where root or sudo is at hand, and clear words otherwise.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+SANITIZERS ?= asan tsan
+FUZZ_SECONDS ?= 20
+
+.PHONY: help demo test test-engine test-sanitizers test-fuzz test-python bench lint format clean
+
+help: ## say what each target does
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+demo: ## load the atlas, run its workload with the cache off and on, compare every page, then serve it (SERVE=0: end)
+	@scripts/venv.sh
+	.venv/bin/python -m pip install -q -r examples/atlas/requirements.txt
+	.venv/bin/python examples/atlas/demo.py
+
+test: test-engine test-sanitizers test-fuzz test-python ## run all tests: engine, sanitizers, short fuzzing, Python face
+	@echo "all tests passed"
+
+test-engine: ## the engine's unit tests (GoogleTest)
+	@scripts/apt.sh g++ cmake ninja-build libgtest-dev libbenchmark-dev
+	scripts/preset.sh release
+	ctest --preset release --output-on-failure -j2
+
+test-sanitizers: ## the engine's tests under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer
+	@scripts/apt.sh g++ cmake ninja-build libgtest-dev
+	for preset in $(SANITIZERS); do
+	  scripts/preset.sh $$preset
+	  ctest --preset $$preset --output-on-failure -j2
+	done
+
+test-fuzz: ## fuzz codec and scanner for FUZZ_SECONDS each
+	@scripts/apt.sh clang libclang-rt-14-dev cmake ninja-build
+	scripts/preset.sh fuzz
+	scripts/fuzz.sh $(FUZZ_SECONDS)
+
+test-python: ## the tests of the Python face, on SQLite and on a PostgreSQL that they start themselves
+	@scripts/venv.sh test
+	scripts/apt.sh postgresql || [ -z "$${CI:-}" ]
+	.venv/bin/python -m pytest
+
+bench: ## the store beside Redis, diskcache and LMDB; hits beside plain Django on SQLite and PostgreSQL
+	@scripts/venv.sh bench
+	scripts/apt.sh g++ cmake ninja-build libgtest-dev libbenchmark-dev redis-server postgresql
+	scripts/preset.sh release
+	.venv/bin/python benchmarks/run.py
+
+lint: ## ruff, mypy and clang-format, as CI runs them
+	@scripts/venv.sh lint
+	scripts/apt.sh clang-format
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	git ls-files 'engine/*.cpp' 'engine/*.hpp' | xargs clang-format --dry-run -Werror
+
+format: ## put all sources into their form
+	@scripts/venv.sh lint
+	scripts/apt.sh clang-format
+	.venv/bin/ruff check --fix -q . || true
+	.venv/bin/ruff format -q .
+	git ls-files -co --exclude-standard 'engine/*.cpp' 'engine/*.hpp' | xargs clang-format -i
+
+clean: ## remove what was built; databases of the example too
+	rm -rf build .venv dist var
+	rm -f examples/atlas/db.sqlite3*

@@ -1,0 +1,9 @@
+// One registering function for each part of the engine; the file bind_<part>.cpp holds it.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+void register_row_codec(nanobind::module_& module);
+void register_sql_scanner(nanobind::module_& module);
+void register_version_table(nanobind::module_& module);
+void register_shared_store(nanobind::module_& module);

@@ -1,0 +1,14 @@
+// The extension module: names what the parts register, and nothing else.
+#include <nanobind/nanobind.h>
+
+#include "bindings.hpp"
+#include "engine_error.hpp"
+
+NB_MODULE(_engine, module) {
+  module.doc() = "The C++ engine of django_cache_me; an internal module, its names may change at any release.";
+  cache_me::python::register_engine_error(module);
+  register_row_codec(module);
+  register_sql_scanner(module);
+  register_version_table(module);
+  register_shared_store(module);
+}

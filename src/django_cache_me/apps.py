@@ -1,0 +1,20 @@
+"""Wiring at start."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class CacheMeConfig(AppConfig):
+    name = "django_cache_me"
+    verbose_name = "Django Cache Me If You Can"
+
+    def ready(self) -> None:
+        from . import checks  # noqa: F401  (registers the system checks)
+        from .autodiscover import autodiscover
+        from .reading import install as install_reading
+        from .writing import install as install_writing
+
+        install_writing()
+        install_reading()
+        autodiscover()

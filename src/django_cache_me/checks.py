@@ -1,0 +1,156 @@
+"""System checks: wrong settings and places are said at start, each with an id, the wrong value and a hint.
+
+Each id has a section in ``docs/checks.md``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Callable
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+from . import conf
+from .exceptions import StoreError
+from .options import check_timeout
+from .registry import cache_me_registry
+
+
+def _hint(text: str, check_id: str) -> str:
+    return f"{text} See docs/checks.md#{check_id.rpartition('.')[2].lower()}."
+
+
+@register("django_cache_me")
+def check_setting_names(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W001: a setting with our prefix that doesn't exist."""
+    messages: list[CheckMessage] = []
+    for name in dir(settings):
+        if not name.startswith(conf.PREFIX) or name[len(conf.PREFIX) :] in conf.DEFAULTS:
+            continue
+        close = difflib.get_close_matches(name, [conf.PREFIX + known for known in conf.DEFAULTS], n=1)
+        text = f"Did you mean {close[0]}?" if close else "Remove it or mend its name."
+        messages.append(
+            Warning(
+                f"There is no setting {name}.",
+                hint=_hint(text, "django_cache_me.W001"),
+                id="django_cache_me.W001",
+            )
+        )
+    return messages
+
+
+def _is_bool(value: Any) -> str | None:
+    return None if isinstance(value, bool) else "must be True or False"
+
+
+def _is_timeout(value: Any) -> str | None:
+    try:
+        check_timeout(value, "")
+    except Exception:
+        return "must be a positive number of seconds, or None for no end"
+    return None
+
+
+def _is_queue(value: Any) -> str | None:
+    return None if value is None or (isinstance(value, str) and value) else "must be a queue's name or None"
+
+
+def _is_cache_alias(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return "must be an alias of CACHES"
+    if value != "default" and value not in settings.CACHES:
+        return f"must be an alias of CACHES ({', '.join(sorted(settings.CACHES))})"
+    return None
+
+
+def _is_warmers(value: Any) -> str | None:
+    if not isinstance(value, dict):
+        return 'must be a dict: {"app.Model": ["dotted.path.to.callable"]}'
+    for label, paths in value.items():
+        if not isinstance(label, str) or not isinstance(paths, (list, tuple)):
+            return 'must be a dict: {"app.Model": ["dotted.path.to.callable"]}'
+    return None
+
+
+_RULES: dict[str, tuple[Callable[[Any], str | None], str]] = {
+    "ON": (_is_bool, "E001"),
+    "DEBUG_MODE": (_is_bool, "E001"),
+    "ASYNC_ENABLED": (_is_bool, "E001"),
+    "ASYNC_ON_COMMIT": (_is_bool, "E001"),
+    "WARM_ON_INVALIDATE": (_is_bool, "E001"),
+    "TIMEOUT": (_is_timeout, "E002"),
+    "CELERY_QUEUE": (_is_queue, "E003"),
+    "WARMERS": (_is_warmers, "E004"),
+    "CACHE": (_is_cache_alias, "E005"),
+}
+
+
+@register("django_cache_me")
+def check_setting_values(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """E001 to E005: a setting of the wrong type or value."""
+    messages: list[CheckMessage] = []
+    for name, (rule, number) in _RULES.items():
+        value = conf.setting(name)
+        wrong = rule(value)
+        if wrong is not None:
+            check_id = f"django_cache_me.{number}"
+            messages.append(
+                Error(
+                    f"{conf.PREFIX}{name} {wrong}, not {value!r}.",
+                    hint=_hint(f"Its default is {conf.DEFAULTS[name]!r}.", check_id),
+                    id=check_id,
+                )
+            )
+    return messages
+
+
+@register("django_cache_me")
+def check_store(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """E006: the file of the shared-memory store can't be opened or shared."""
+    from .stores.shared_memory import open_entries
+
+    if not cache_me_registry.get_registered_models():
+        return []
+    try:
+        open_entries()
+    except StoreError as error:
+        return [
+            Error(
+                str(error),
+                hint=_hint("Until then nothing is cached.", "django_cache_me.E006"),
+                id="django_cache_me.E006",
+            )
+        ]
+    return []
+
+
+@register("django_cache_me")
+def check_databases(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W002: a host-local store beside a database on another host. W003: a database that isn't supported."""
+    from django.db import connections
+
+    messages: list[CheckMessage] = []
+    if not cache_me_registry.get_registered_models():
+        return []
+    for alias in connections:
+        wrapper = connections[alias]
+        host = str(wrapper.settings_dict.get("HOST") or "")
+        if host and not host.startswith("/") and host not in ("localhost", "127.0.0.1", "::1"):
+            messages.append(
+                Warning(
+                    f"The database {alias!r} is on another host ({host}), but the store is in the memory of this "
+                    "one: writers on other hosts can't be seen from here.",
+                    hint=_hint("With several hosts, use a store that they share.", "django_cache_me.W002"),
+                    id="django_cache_me.W002",
+                )
+            )
+        if wrapper.vendor not in ("sqlite", "postgresql"):
+            messages.append(
+                Warning(
+                    f"The database {alias!r} ({wrapper.vendor}) is served without a cache.",
+                    hint=_hint("SQLite and PostgreSQL are supported.", "django_cache_me.W003"),
+                    id="django_cache_me.W003",
+                )
+            )
+    return messages

@@ -1,0 +1,45 @@
+"""What this process's reads and writes came to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+from typing import Counter as CounterType
+
+_counts: CounterType[str] = Counter()
+_passed: CounterType[str] = Counter()
+_not_filled: CounterType[str] = Counter()
+
+
+def count(event: str, number: int = 1) -> None:
+    """Count ``hits``, ``misses``, ``fills`` or ``bumps``. Under the GIL a lost count is possible, no error."""
+    _counts[event] += number
+
+
+def passed(reason: str) -> None:
+    """A read of a registered model went past the cache, and why."""
+    _passed[reason] += 1
+
+
+def not_filled(reason: str) -> None:
+    """A miss did not become an entry, and why."""
+    _not_filled[reason] += 1
+
+
+def stats() -> dict[str, Any]:
+    """Counts of this process since its start.
+
+    ``hits``, ``misses``, ``fills``, ``bumps``: numbers; ``passed``: reads that went past the cache, and
+    ``not_filled``: misses that left no entry, each as a dict from reason to number.
+    """
+    return {
+        **{event: _counts[event] for event in ("hits", "misses", "fills", "bumps")},
+        "passed": dict(_passed),
+        "not_filled": dict(_not_filled),
+    }
+
+
+def reset() -> None:
+    """Start all counts at nought; for tests."""
+    for counter in (_counts, _passed, _not_filled):
+        counter.clear()

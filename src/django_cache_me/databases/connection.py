@@ -1,0 +1,164 @@
+"""What state a connection is in: which transaction is open, what it has written, whether its session changed.
+
+The state hangs on Django's DatabaseWrapper and belongs to one driver connection: a reconnect begins a new
+one. It is filled by the observer and read by the readers; like the connection itself, it serves one thread
+at a time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ..log import trouble
+from ..stores.base import Store
+from ..stores.select import store_of
+from .drivers import OPEN, UNKNOWN, Driver, driver_for
+from .identity import Identity, identity_of, server_facts
+
+_ATTRIBUTE = "_cache_me_state"
+
+
+class ConnectionState:
+    """One driver connection, as far as caching is concerned."""
+
+    __slots__ = (
+        "raw",
+        "driver",
+        "written",
+        "written_tables",
+        "schema_version",
+        "changed",
+        "special_transaction",
+        "began_by_savepoint",
+        "clock",
+        "snapshot_exists",
+        "unfinished_cursors",
+    )
+
+    def __init__(self, raw: Any, driver: Driver | None) -> None:
+        self.raw = raw
+        self.driver = driver
+        #: Why this session's answers are its own until it is closed, or "".
+        self.changed = ""
+        #: Cursors that were executed and not yet exhausted or closed (SQLite).
+        self.unfinished_cursors = 0
+        self.end_transaction()
+
+    def end_transaction(self) -> None:
+        #: The write set: dependencies that the open transaction's writes will bump.
+        self.written: set[int] = set()
+        self.written_tables: set[str] = set()
+        #: The version of the schema by which the write set was worked out.
+        self.schema_version: bytes | None = None
+        #: Why this transaction's reads must not meet the cache, or "".
+        self.special_transaction = ""
+        self.began_by_savepoint = False
+        #: The store's clock before the transaction began, where reads see a snapshot.
+        self.clock: int | None = None
+        self.snapshot_exists = False
+
+    @property
+    def in_transaction(self) -> bool:
+        return self.raw is not None and self.driver is not None and self.driver.status(self.raw) == OPEN
+
+    @property
+    def is_dirty(self) -> bool:
+        return bool(self.written)
+
+
+def state_of(wrapper: BaseDatabaseWrapper) -> ConnectionState:
+    """The state of ``wrapper``'s present driver connection (or of its having none)."""
+    state: ConnectionState | None = wrapper.__dict__.get(_ATTRIBUTE)
+    raw = wrapper.connection
+    if state is None or state.raw is not raw:
+        state = ConnectionState(raw, driver_for(wrapper))
+        wrapper.__dict__[_ATTRIBUTE] = state
+    return state
+
+
+def store_for(wrapper: BaseDatabaseWrapper, identity: Identity) -> Store:
+    """The store of the database behind ``wrapper``. Raises StoreError where it can't be shared."""
+    return store_of(identity.database, identity.is_private, identity.is_new)
+
+
+def known_store(wrapper: BaseDatabaseWrapper) -> Store | None:
+    """The store, if that is known without asking the database anything."""
+    identity = identity_of(wrapper, ask=False)
+    return None if identity is None else store_for(wrapper, identity)
+
+
+class Footing:
+    """How a read stands to the shared store."""
+
+    __slots__ = ("may_fill", "may_hit", "reason", "snapshot_clock")
+
+    def __init__(
+        self, may_hit: bool, may_fill: bool, reason: str = "", snapshot_clock: int | None = None
+    ) -> None:
+        self.may_hit = may_hit
+        self.may_fill = may_fill
+        #: Why it may do neither.
+        self.reason = reason
+        #: In a snapshot: only what is not younger than this counts.
+        self.snapshot_clock = snapshot_clock
+
+
+OUTSIDE = Footing(may_hit=True, may_fill=True)
+
+
+def footing_of(wrapper: BaseDatabaseWrapper) -> Footing:
+    """How a read over ``wrapper`` stands to the shared store now (DESIGN, "Transactions")."""
+    state = state_of(wrapper)
+    driver = state.driver
+    if driver is None:
+        return _alone("unsupported_database")
+    if state.raw is None:
+        return OUTSIDE
+    if state.changed:
+        return _alone("changed_session")
+    status = driver.status(state.raw)
+    if status == UNKNOWN:
+        return _alone("connection_state")
+    if state.is_dirty:
+        return _alone("dirty_transaction")
+    # SQLite keeps the state that an unfinished cursor began to read in view of the whole connection.
+    settled = not (driver.unfinished_cursors_matter and state.unfinished_cursors)
+    if status != OPEN:
+        if not wrapper.get_autocommit() and driver.snapshots_always:
+            return _alone("manual_transaction")
+        return OUTSIDE if settled else Footing(may_hit=True, may_fill=False)
+    if state.special_transaction:
+        return _alone(state.special_transaction)
+    if driver.snapshots_always:
+        if state.clock is None:
+            return _alone("snapshot_of_unknown_age")
+        if not state.snapshot_exists:
+            return _alone("first_read_of_snapshot")
+        return Footing(may_hit=True, may_fill=settled, snapshot_clock=state.clock)
+    return OUTSIDE if _reads_committed(wrapper) else _alone("isolation_level")
+
+
+def _alone(reason: str) -> Footing:
+    return Footing(may_hit=False, may_fill=False, reason=reason)
+
+
+def _reads_committed(wrapper: BaseDatabaseWrapper) -> bool:
+    """PostgreSQL: whether a transaction that was begun plainly sees each commit at its next statement."""
+    if (wrapper.settings_dict.get("OPTIONS") or {}).get("isolation_level") is not None:
+        # An enumeration of psycopg 3, and of psycopg 2 from Django 4.2 on; a plain 1 before.
+        chosen = getattr(wrapper, "isolation_level", None)
+        return getattr(chosen, "name", "") == "READ_COMMITTED" or chosen == 1
+    return server_facts(wrapper).isolation == "read committed"
+
+
+def look_at_new_connection(sender: object, connection: BaseDatabaseWrapper, **kwargs: object) -> None:
+    """Receiver of ``connection_created``: ask the server what it is, outside of any transaction."""
+    state_of(connection)
+    if connection.vendor != "postgresql":
+        return
+    try:
+        identity_of(connection, ask=True)
+    except Exception as error:  # whatever the driver raises: the page must not break here
+        trouble("server_facts", "A PostgreSQL server did not say which database it is: %s", error)

@@ -1,0 +1,117 @@
+"""What has to be asked of a database driver, one class per vendor; nothing else touches a driver's own API.
+
+A vendor without a class here is served by the database alone, and its writes can't be announced: listed as
+a limit.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+IDLE, OPEN, UNKNOWN = "idle", "open", "unknown"
+
+
+class Session(NamedTuple):
+    """A server's name for one connection, as a dead writer leaves it behind in the version table."""
+
+    name: bytes
+    ends_with_process: bool  # once the process is dead nothing of this session is left to commit
+
+
+class Driver:
+    """What the observer and the readers ask of a driver's connection (``raw``)."""
+
+    vendor: str
+    dialect: str
+    #: A transaction's reads all see the database as it was at its first read.
+    snapshots_always: bool = False
+    #: A cursor that isn't exhausted keeps an older state of the database in view, or its own commit open.
+    unfinished_cursors_matter: bool = False
+
+    def status(self, raw: Any) -> str:
+        """IDLE: no transaction is open. OPEN: one is. UNKNOWN: the connection was lost or is in the middle."""
+        raise NotImplementedError
+
+    def commits_by_itself(self, raw: Any, kind: str) -> bool:
+        """Whether a writing statement of ``kind`` commits itself, given that no transaction is open."""
+        raise NotImplementedError
+
+    def session(self, wrapper: BaseDatabaseWrapper) -> Session:
+        raise NotImplementedError
+
+    def session_is_gone(self, raw: Any, name: bytes) -> bool:
+        """Whether the server has no such session any more. Raises what the driver raises."""
+        raise NotImplementedError
+
+
+class SQLiteDriver(Driver):
+    vendor = "sqlite"
+    dialect = "sqlite"
+    snapshots_always = True
+    unfinished_cursors_matter = True
+
+    def status(self, raw: Any) -> str:
+        return OPEN if raw.in_transaction else IDLE
+
+    def commits_by_itself(self, raw: Any, kind: str) -> bool:
+        # Python 3.12's attribute; before, and in its legacy mode (-1), isolation_level decides, and the
+        # module opens a transaction only for these four.
+        autocommit = getattr(raw, "autocommit", -1)
+        if autocommit is True or autocommit is False:
+            return bool(autocommit)
+        return raw.isolation_level is None or kind not in ("insert", "update", "delete", "replace")
+
+    def session(self, wrapper: BaseDatabaseWrapper) -> Session:
+        # SQLite has no server: the locks of a dead process are gone with it, and what its transaction left
+        # is rolled back by the next reader.
+        return Session(b"process", ends_with_process=True)
+
+    def session_is_gone(self, raw: Any, name: bytes) -> bool:
+        return True
+
+
+class PostgreSQLDriver(Driver):
+    vendor = "postgresql"
+    dialect = "postgresql"
+
+    # libpq's PGTransactionStatusType, the same numbers in psycopg 2 and 3.
+    _STATUS = {0: IDLE, 2: OPEN, 3: OPEN}
+
+    def status(self, raw: Any) -> str:
+        if raw.closed:
+            return UNKNOWN
+        pgconn = getattr(raw, "pgconn", None)
+        number = raw.get_transaction_status() if pgconn is None else pgconn.transaction_status
+        return self._STATUS.get(int(number), UNKNOWN)
+
+    def commits_by_itself(self, raw: Any, kind: str) -> bool:
+        return bool(raw.autocommit)
+
+    def session(self, wrapper: BaseDatabaseWrapper) -> Session:
+        from .identity import server_facts
+
+        facts = server_facts(wrapper)
+        return Session(f"postgresql:{facts.backend}".encode(), ends_with_process=False)
+
+    def session_is_gone(self, raw: Any, name: bytes) -> bool:
+        pid, _, start = name.decode().partition(":")[2].partition("@")
+        with raw.cursor() as cursor:
+            cursor.execute(
+                # backend_start is hidden (null) from roles that may not see other users' sessions: then
+                # any session of that pid counts as the one asked for.
+                "SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE pid = %s"
+                " AND (backend_start IS NULL OR (extract(epoch FROM backend_start) * 1000000)::bigint::text = %s)",
+                (int(pid), start),
+            )
+            row = cursor.fetchone()
+        return bool(row[0] == 0)
+
+
+_DRIVERS: dict[str, Driver] = {driver.vendor: driver for driver in (SQLiteDriver(), PostgreSQLDriver())}
+
+
+def driver_for(wrapper: BaseDatabaseWrapper) -> Driver | None:
+    """The driver's class for this connection, or None if its vendor isn't supported."""
+    return _DRIVERS.get(wrapper.vendor)

@@ -1,0 +1,132 @@
+"""One SQL text as the scanner reads it, remembered per text: what readers and the observer decide by."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+from .. import _engine
+
+_READING_KINDS = frozenset({"select", "explain", "other_harmless"})
+_WRITING_KINDS = frozenset({"insert", "update", "delete", "replace", "merge", "truncate"})
+#: Schemas whose tables the catalog knows by their bare names.
+_FOREIGN_SCHEMAS = frozenset({"temp", "pg_temp"})
+
+
+class Script(NamedTuple):
+    """What executing one text may do. Texts of several statements are the union of them."""
+
+    #: "select", "insert", … as the scanner says, or "script" for several statements.
+    kind: str
+    #: Nothing but reading: no write, no transaction control, no change of the session.
+    only_reads: bool
+    #: The tables read and written, by bare name in the dialect's folding.
+    reads: frozenset[str]
+    writes: frozenset[str]
+    #: Anything may have been written: the scanner can't read or place it.
+    writes_anything: bool
+    changes_schema: bool
+    begins: bool
+    #: Ends a transaction by committing; or may do so.
+    commits: bool
+    may_commit: bool
+    rolls_back: bool
+    is_savepoint: bool
+    releases: bool
+    #: Why the transaction that it begins or is in must not meet the cache, or "".
+    special_transaction: str
+    #: Why the session is not what it was afterwards, or "".
+    session_change: str
+    #: Functions that are called and that the scanner doesn't know to be harmless.
+    functions: frozenset[str]
+    #: Rows come back from a write.
+    returning: bool
+    #: Whether a read may be cached, and if not, why.
+    readable: bool
+    reason: str
+
+
+@functools.lru_cache(maxsize=4096)
+def read_script(sql: str, dialect: str) -> Script:
+    """Scan ``sql``. Never raises for what stands in it: what can't be understood writes anything."""
+    try:
+        statements: tuple[Any, ...] = tuple(_engine.scan(sql, dialect))
+    except UnicodeEncodeError:  # lone surrogates
+        return _UNREADABLE
+    if not statements:
+        return _UNREADABLE._replace(writes_anything=False, may_commit=False)
+    first = statements[0]
+    several = len(statements) > 1
+    kinds = {statement.kind for statement in statements}
+    unknown = "unknown" in kinds
+    writes_anything = unknown or (several and not kinds <= _READING_KINDS)
+    changes = [_session_change(statement) for statement in statements]
+    special = [_special_transaction(statement) for statement in statements]
+    only_reads = kinds <= _READING_KINDS and not any(changes) and not any(s.writes for s in statements)
+    return Script(
+        kind="script" if several else first.kind,
+        only_reads=only_reads and not any(s.may_have_side_effects for s in statements),
+        reads=frozenset(name for s in statements for _, name in s.reads),
+        writes=frozenset(name for s in statements for _, name in s.writes),
+        writes_anything=writes_anything or _writes_elsewhere(statements, dialect),
+        changes_schema="ddl" in kinds,
+        begins="begin" in kinds,
+        commits="commit" in kinds,
+        may_commit=unknown or (several and not kinds <= _READING_KINDS),
+        rolls_back="rollback" in kinds,
+        is_savepoint="savepoint" in kinds,
+        releases="release" in kinds,
+        special_transaction=next(filter(None, special), ""),
+        session_change=next(filter(None, changes), ""),
+        functions=frozenset(name for s in statements for name in s.functions),
+        returning=any(s.returning for s in statements),
+        readable=not several and first.readable and not first.writes,
+        reason="" if not several and first.readable else (first.reason or "several_statements"),
+    )
+
+
+def _session_change(statement: Any) -> str:
+    if statement.temporary:
+        return "temporary_table"
+    return "session_change" if statement.session_change else ""
+
+
+def _special_transaction(statement: Any) -> str:
+    if statement.kind == "begin" and statement.begin_with_options:
+        return "special_transaction"
+    if statement.kind == "set" and statement.sets_transaction:
+        return "special_transaction"
+    return ""
+
+
+def _writes_elsewhere(statements: tuple[Any, ...], dialect: str) -> bool:
+    """Whether a table is written whose schema says that the catalog's bare names don't place it."""
+    for statement in statements:
+        if statement.kind in _WRITING_KINDS and not statement.writes:
+            return True
+        for schema, _ in statement.writes:
+            if schema in _FOREIGN_SCHEMAS or (schema and dialect == "sqlite" and schema != "main"):
+                return True
+    return False
+
+
+_UNREADABLE = Script(
+    kind="unknown",
+    only_reads=False,
+    reads=frozenset(),
+    writes=frozenset(),
+    writes_anything=True,
+    changes_schema=False,
+    begins=False,
+    commits=False,
+    may_commit=True,
+    rolls_back=False,
+    is_savepoint=False,
+    releases=False,
+    special_transaction="",
+    session_change="",
+    functions=frozenset(),
+    returning=False,
+    readable=False,
+    reason="unreadable_text",
+)

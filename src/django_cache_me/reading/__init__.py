@@ -1,0 +1,11 @@
+"""From a queryset to rows."""
+
+from __future__ import annotations
+
+
+def install() -> None:
+    """Put caching under Django's querysets and managers; once per process."""
+    from . import manager, queryset
+
+    queryset.install()
+    manager.install()

@@ -1,0 +1,58 @@
+"""Reads that always go to the database, whatever the options say."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model, QuerySet
+
+_local = threading.local()
+_INSTALLED = "_cache_me_refreshes"
+
+
+def install() -> None:
+    """Let ``Model.refresh_from_db`` (deferred fields and ``arefresh_from_db`` too) ask the database."""
+    original = Model.refresh_from_db
+    if getattr(original, _INSTALLED, False):
+        return
+
+    @functools.wraps(original)
+    def refresh_from_db(self: Model, *args: Any, **kwargs: Any) -> Any:
+        depth = getattr(_local, "depth", 0)
+        _local.depth = depth + 1
+        try:
+            return original(self, *args, **kwargs)
+        finally:
+            _local.depth = depth
+
+    setattr(refresh_from_db, _INSTALLED, True)
+    Model.refresh_from_db = refresh_from_db  # type: ignore[method-assign]
+
+
+def reason_to_pass(queryset: QuerySet[Any]) -> str | None:
+    """Why this read must not meet the cache, or None."""
+    if getattr(_local, "depth", 0):
+        return "refresh_from_db"
+    if queryset._for_write:  # type: ignore[attr-defined]
+        return "for_write"
+    if queryset.query.select_for_update:
+        return "select_for_update"
+    if asyncio._get_running_loop() is not None:
+        # Django refuses (SynchronousOnlyOperation) or was told not to; either way it's its own answer.
+        return "event_loop"
+    return None
+
+
+def is_forbidden(wrapper: BaseDatabaseWrapper) -> bool:
+    """Whether a test tool forbids the database here; then even a hit must raise what the tool raises.
+
+    Django's SimpleTestCase puts a ``_DatabaseFailure`` in the place of ``connection.cursor``; pytest-django
+    puts its ``_blocking_wrapper`` in the place of ``ensure_connection``.
+    """
+    if "cursor" in wrapper.__dict__ and type(wrapper.__dict__["cursor"]).__name__ == "_DatabaseFailure":
+        return True
+    return getattr(BaseDatabaseWrapper.ensure_connection, "__name__", "") == "_blocking_wrapper"

@@ -1,0 +1,75 @@
+"""Caching under Django's QuerySet.
+
+The class itself is extended, once, so that every queryset keeps its class, its methods and its pickling;
+what a user's subclass defines comes first in the method resolution order and stays the user's.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Callable
+
+from django.db.models import QuerySet
+
+from . import bypass
+from .callable_twin import callable_queryset, queryset_with_policy
+from .fetch import fetch
+from .policy import NO_CACHE, PERMANENT, Policy, cache_for
+
+POLICY = "_cache_me_policy"
+
+
+def install() -> None:
+    """Extend ``QuerySet``: two private methods that are the same from Django 3.2 to 6.1, and our own."""
+    if hasattr(QuerySet, POLICY):
+        return
+    bypass.install()
+    setattr(QuerySet, POLICY, None)
+    setattr(QuerySet, "_fetch_all", _fetching(QuerySet._fetch_all))  # type: ignore[attr-defined]
+    setattr(QuerySet, "_clone", _cloning(QuerySet._clone))  # type: ignore[attr-defined]
+    for name, value in (
+        ("cache", cache),
+        ("no_cache", property(no_cache)),
+        ("permanent_cache", property(permanent_cache)),
+    ):
+        setattr(QuerySet, name, value)
+
+
+def cache(self: QuerySet[Any], timeout: float | None = None) -> QuerySet[Any]:
+    """Cache this queryset whatever its model's options say, for ``timeout`` seconds if given."""
+    return queryset_with_policy(self, cache_for(timeout))
+
+
+def no_cache(self: QuerySet[Any]) -> QuerySet[Any]:
+    """The same queryset past the cache: it neither reads nor fills. An attribute, and callable."""
+    return callable_queryset(self, Policy(NO_CACHE))
+
+
+def permanent_cache(self: QuerySet[Any]) -> QuerySet[Any]:
+    """The same queryset; its entry survives writes, and ends by timeout or ``invalidate_all=True``.
+
+    An attribute, and callable.
+    """
+    return callable_queryset(self, Policy(PERMANENT))
+
+
+def _fetching(original: Callable[[Any], None]) -> Callable[[Any], None]:
+    @functools.wraps(original)
+    def _fetch_all(self: Any) -> None:
+        if self._result_cache is None:
+            self._result_cache = fetch(self)
+        original(self)  # fetches if nothing was fetched yet; then prefetches related objects
+
+    return _fetch_all
+
+
+def _cloning(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def _clone(self: Any, *args: Any, **kwargs: Any) -> Any:
+        clone = original(self, *args, **kwargs)
+        policy = self._cache_me_policy
+        if policy is not None:
+            clone._cache_me_policy = policy
+        return clone
+
+    return _clone

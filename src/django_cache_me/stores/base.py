@@ -1,0 +1,91 @@
+"""The store protocol."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Tuple
+
+from .dependencies import Dependencies
+
+Row = Tuple[Any, ...]
+
+
+class Reading(NamedTuple):
+    """What a reader takes from the store before it asks the database."""
+
+    dependencies: Dependencies
+    #: Opaque to all but the store that gave it.
+    versions: bytes
+
+
+class Intent(NamedTuple):
+    """A declared intent; opaque to all but the store that gave it."""
+
+    token: Any
+
+
+class Store:
+    """Entries of a project and versions of one physical database.
+
+    Thread-safe. Nothing here raises for a passing fault of the store: a read is a miss, a put is dropped, and
+    both are counted. What can't be told of a write raises :class:`~django_cache_me.exceptions.StoreError`.
+    """
+
+    def get(self, key: str, fingerprint: int, clock: int | None = None) -> list[Row] | None:
+        """The rows of a valid entry, made anew at each call, or None.
+
+        With ``clock`` (see :meth:`clock`) the entry counts only if nothing it rests on is younger.
+        """
+        raise NotImplementedError
+
+    def put(
+        self, key: str, fingerprint: int, rows: list[Row], reading: Reading, timeout: float | None
+    ) -> str:
+        """Keep ``rows`` with the versions of ``reading`` for ``timeout`` seconds (None: no end).
+
+        "stored", or the reason why not. Raises :class:`~django_cache_me._engine.UnsupportedType` for a value
+        that the codec doesn't know.
+        """
+        raise NotImplementedError
+
+    def clock(self) -> int:
+        """The store's sequence number now: whatever is bumped later is younger."""
+        raise NotImplementedError
+
+    def versions(self, dependencies: Dependencies, clock: int | None = None) -> Reading | None:
+        """The versions now, or None if one of them carries an intent, is younger than ``clock``, or the
+        store isn't ready: then don't fill."""
+        raise NotImplementedError
+
+    def declare_intent(self, dependencies: Dependencies, session: bytes, ends_with_process: bool) -> Intent:
+        """Say that a commit touching ``dependencies`` is under way."""
+        raise NotImplementedError
+
+    def finish_intent(self, intent: Intent) -> None:
+        """The commit has returned: bump, then withdraw."""
+        raise NotImplementedError
+
+    def keep_intent(self, intent: Intent) -> None:
+        """The commit's outcome is unknown: bump, and keep the intent until its session is settled."""
+        raise NotImplementedError
+
+    def bump(self, dependencies: Dependencies) -> None:
+        """Make every entry that rests on one of them a miss."""
+        raise NotImplementedError
+
+    def unknown_outcomes(self) -> list[tuple[Any, bytes]]:
+        """Commits of unknown outcome, each with its session: (token for :meth:`settle`, session)."""
+        raise NotImplementedError
+
+    def settle(self, token: Any) -> None:
+        """The session behind ``token`` is gone: bump again and withdraw its intent."""
+        raise NotImplementedError
+
+    def delete(self, key: str) -> bool:
+        raise NotImplementedError
+
+    def clear(self) -> None:
+        """Drop every entry of the project, permanent ones too."""
+        raise NotImplementedError
+
+    def stats(self) -> dict[str, Any]:
+        raise NotImplementedError

@@ -1,0 +1,165 @@
+"""The store in the host's shared memory: entries in one file per project, versions in one per database."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Any
+
+from .. import _engine
+from ..exceptions import StoreError
+from ..log import trouble
+from .base import Intent, Reading, Row, Store
+from .dependencies import Dependencies
+from .places import place
+
+_NO_CLOCK = 2**64 - 1
+#: How long (s) a commit waits for a free record in the version table before it is refused.
+_PATIENCE = 10.0
+
+
+class SharedMemoryStore(Store):
+    def __init__(self, database: str, private: bool, is_new: bool) -> None:
+        self._database = database
+        self._private = private
+        self._table = self._open_table(is_new)
+
+    def _open_table(self, is_new: bool) -> _engine.VersionTable:
+        if self._private:
+            return _engine.VersionTable.private_table()
+        where = place()
+        try:
+            return _engine.VersionTable.open(
+                where.versions(self._database), self._database, group=where.group, fresh=is_new
+            )
+        except _engine.EngineError as error:
+            raise StoreError(str(error)) from None
+
+    def table(self) -> _engine.VersionTable:
+        """The version table; opened anew when its file was replaced."""
+        if not self._private and self._table.refresh_needed():
+            self._table = self._open_table(is_new=False)
+        return self._table
+
+    def get(self, key: str, fingerprint: int, clock: int | None = None) -> list[Row] | None:
+        entries = _entries()
+        if entries is None:
+            return None
+        newest = _NO_CLOCK if clock is None else clock
+        return entries.get(self._namespaced(key), self.table(), fingerprint, newest)
+
+    def put(
+        self, key: str, fingerprint: int, rows: list[Row], reading: Reading, timeout: float | None
+    ) -> str:
+        entries = _entries()
+        if entries is None:
+            return "no_store"
+        milliseconds = 0 if timeout is None else max(1, int(timeout * 1000))
+        return entries.put(
+            self._namespaced(key), self._table, fingerprint, rows, *reading, ttl_ms=milliseconds
+        )
+
+    def clock(self) -> int:
+        return self.table().clock()
+
+    def versions(self, dependencies: Dependencies, clock: int | None = None) -> Reading | None:
+        versions = self.table().read(dependencies, _NO_CLOCK if clock is None else clock)
+        return None if versions is None else Reading(dependencies, versions)
+
+    def declare_intent(self, dependencies: Dependencies, session: bytes, ends_with_process: bool) -> Intent:
+        give_up = time.monotonic() + _PATIENCE
+        while True:
+            table = self.table()
+            try:
+                return Intent((table, table.declare(dependencies, session, ends_with_process), dependencies))
+            except _engine.EngineError as error:
+                message, code = error.args
+                if code not in ("exhausted", "incompatible") or time.monotonic() > give_up:
+                    raise StoreError(message) from None
+            # All records are taken by other commits, or the file was just replaced: nobody would see this
+            # commit's intent, so it has to wait.
+            time.sleep(0.002)
+
+    def finish_intent(self, intent: Intent) -> None:
+        table, token, dependencies = intent.token
+        if not table.finish(token):
+            self._bump_in_new_file(dependencies)
+
+    def keep_intent(self, intent: Intent) -> None:
+        table, token, dependencies = intent.token
+        if not table.keep(token):
+            self._bump_in_new_file(dependencies)
+
+    def bump(self, dependencies: Dependencies) -> None:
+        if not self.table().bump(dependencies):
+            self._bump_in_new_file(dependencies)
+
+    def _bump_in_new_file(self, dependencies: Dependencies) -> None:
+        """The version file was replaced meanwhile: whoever reads from the new one has to know as well."""
+        self._table = self._open_table(is_new=False)
+        self._table.bump(dependencies)
+
+    def unknown_outcomes(self) -> list[tuple[Any, bytes]]:
+        table = self.table()
+        return [((table, outcome), outcome.session) for outcome in table.unknown_outcomes()]
+
+    def settle(self, token: Any) -> None:
+        table, outcome = token
+        table.settle(outcome)
+
+    def delete(self, key: str) -> bool:
+        entries = _entries()
+        return entries is not None and entries.erase(self._namespaced(key))
+
+    def clear(self) -> None:
+        entries = _entries()
+        if entries is not None:
+            entries.clear()
+
+    def stats(self) -> dict[str, Any]:
+        entries = _entries()
+        return {} if entries is None else entries.stats()
+
+    def _namespaced(self, key: str) -> bytes:
+        # A key of a whole table has no digest of the database in it; its place in the store has.
+        return f"{key}\0{self._database}".encode()
+
+
+_lock = threading.Lock()
+_opened: dict[tuple[str, int], _engine.SharedStore] = {}
+
+
+def _entries() -> _engine.SharedStore | None:
+    """The project's entries, or None while their file can't be opened (logged; reads are misses)."""
+    where = place()
+    key = (where.entries, where.size)
+    store = _opened.get(key)
+    if store is not None and not store.refresh_needed():
+        return store
+    with _lock:
+        try:
+            store = open_entries()
+        except StoreError as error:
+            trouble("entries", "Nothing is cached: %s", error)
+            _opened.pop(key, None)
+            return None
+        _opened[key] = store
+        return store
+
+
+def open_entries() -> _engine.SharedStore:
+    """Open or make the entries' file; raises :class:`StoreError` with what to set."""
+    where = place()
+    try:
+        return _engine.SharedStore.open(where.entries, where.size, group=where.group)
+    except _engine.EngineError as error:
+        raise StoreError(str(error)) from None
+
+
+def _forget_after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)

@@ -1,0 +1,72 @@
+"""One commit as the other processes see it: an intent before it, bumped versions after it."""
+
+from __future__ import annotations
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ..counters import count
+from ..databases.connection import ConnectionState
+from ..databases.drivers import UNKNOWN
+from ..stores.base import Intent, Store
+from ..stores.dependencies import ALL, pack
+from . import notice
+from .write_set import place_of, schema_now, settled_write_set
+
+_EVERYTHING = pack([ALL])
+
+
+class Announcement:
+    """The intent of one connection's commit. Once declared, always bumped, also on rollback."""
+
+    __slots__ = ("_intent", "_schema", "_state", "_store", "_tables")
+
+    def __init__(self, state: ConnectionState, store: Store, intent: Intent) -> None:
+        self._state = state
+        self._store = store
+        self._intent: Intent | None = intent
+        self._schema = state.schema_version
+        self._tables = frozenset(state.written_tables)
+
+    def finish(self) -> None:
+        """The commit has returned (or was refused by a server that answers): bump and withdraw."""
+        intent, self._intent = self._intent, None
+        if intent is None:
+            return
+        self._store.finish_intent(intent)
+        count("bumps")
+        # A trigger that was committed since the write set was settled may have written anything.
+        if self._schema is not None and schema_now(self._store) != self._schema:
+            self._store.bump(_EVERYTHING)
+        notice.tables_were_written(self._tables)
+
+    def keep(self) -> None:
+        """Nobody knows whether the commit happened: bump, and keep the intent until its session is gone."""
+        intent, self._intent = self._intent, None
+        if intent is not None:
+            self._store.keep_intent(intent)
+            count("bumps")
+
+    def end(self) -> None:
+        """After a statement that failed: finish or keep, as the driver knows the outcome or not."""
+        driver = self._state.driver
+        assert driver is not None
+        try:
+            known = driver.status(self._state.raw) != UNKNOWN
+        except Exception:  # a driver that can't even say that
+            known = False
+        if known:
+            self.finish()
+        else:
+            self.keep()
+
+
+def announce(wrapper: BaseDatabaseWrapper, state: ConnectionState) -> Announcement | None:
+    """Declare the intents of ``state``'s write set, just before what commits it. None: nothing written."""
+    if not state.written:
+        return None
+    assert state.driver is not None
+    _, store = place_of(wrapper)
+    session = state.driver.session(wrapper)
+    dependencies = settled_write_set(state, store)
+    intent = store.declare_intent(dependencies, session.name, session.ends_with_process)
+    return Announcement(state, store, intent)

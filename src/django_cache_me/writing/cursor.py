@@ -1,0 +1,235 @@
+"""The driver's cursor, observed."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Iterator
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ..databases.connection import ConnectionState
+from ..databases.drivers import IDLE, Driver
+from ..databases.statements import Script, read_script
+from .announcement import Announcement, announce
+from .write_set import add_writes, place_of
+
+#: Driver methods and attributes that execute nothing; any other one may write anything (COPY and its like).
+_HARMLESS = frozenset(
+    "arraysize connection description lastrowid rowcount rownumber query statusmessage name itersize"
+    " scrollable withhold setinputsizes setoutputsize mogrify row_factory binary_types closed pgresult_ptr"
+    " format adapters pgresult pgconn nextset set_result results scroll string_types tzinfo_factory typecaster"
+    " _query _rowcount _results _conn _last_query messages callproc_result cast".split()
+)
+
+
+class ObservedCursor:
+    """Stands between Django's cursor wrapper and the driver's cursor, and looks like the latter."""
+
+    __slots__ = (
+        "__weakref__",
+        "_announcement",
+        "_cursor",
+        "_driver",
+        "_lazy",
+        "_state",
+        "_unfinished",
+        "_wrapper",
+    )
+
+    def __init__(self, wrapper: BaseDatabaseWrapper, state: ConnectionState, cursor: Any) -> None:
+        assert state.driver is not None
+        self._wrapper = wrapper
+        self._state = state
+        self._driver: Driver = state.driver
+        self._cursor = cursor
+        #: A commit that happens only once the rows are fetched or the cursor is closed.
+        self._announcement: Announcement | None = None
+        #: Rows are still to come (counted only where that matters to other statements).
+        self._unfinished = False
+        #: The driver's call went unseen and may still be at work: its commit is over when the cursor is closed.
+        self._lazy = False
+
+    # What executes.
+
+    def execute(self, sql: Any, *args: Any, **kwargs: Any) -> Any:
+        script = read_script(self._text(sql), self._driver.dialect)
+        return self._observe(script, self._cursor.execute, (sql, *args), kwargs)
+
+    def executemany(self, sql: Any, *args: Any, **kwargs: Any) -> Any:
+        script = read_script(self._text(sql), self._driver.dialect)
+        return self._observe(script, self._cursor.executemany, (sql, *args), kwargs)
+
+    def _text(self, sql: Any) -> str:
+        if type(sql) is str:
+            return sql
+        if isinstance(sql, bytes):
+            return sql.decode("utf-8", "surrogateescape")
+        as_string = getattr(sql, "as_string", None)  # psycopg's composed SQL
+        if as_string is not None:
+            return str(as_string(self._state.raw))
+        return str(sql)
+
+    def _observe(
+        self, script: Script, call: Callable[..., Any], args: tuple[Any, ...], kwargs: Any, lazy: bool = False
+    ) -> Any:
+        self._finish()
+        state, driver = self._state, self._driver
+        if script.only_reads and not script.functions:
+            result = call(*args, **kwargs)
+            self._rows_are_coming(script)
+            return result
+        was_open = driver.status(state.raw) != IDLE
+        self._before(script, was_open)
+        commits = (
+            script.commits
+            or script.may_commit
+            or (script.releases and state.began_by_savepoint)
+            or (not was_open and driver.commits_by_itself(state.raw, script.kind))
+        )
+        announcement = announce(self._wrapper, state) if commits else None
+        try:
+            result = call(*args, **kwargs)
+        except BaseException:
+            if announcement is not None:
+                announcement.end()
+            self._after()
+            raise
+        self._rows_are_coming(script)
+        if announcement is not None:
+            if lazy or (self._unfinished and script.returning):
+                self._announcement = announcement
+                self._lazy = lazy
+            else:
+                announcement.finish()
+        self._after()
+        return result
+
+    def _before(self, script: Script, was_open: bool) -> None:
+        state = self._state
+        if not was_open:
+            state.end_transaction()
+            if script.begins or script.is_savepoint:
+                state.began_by_savepoint = script.is_savepoint
+                if self._driver.snapshots_always:
+                    # The clock before the snapshot: what is not younger was committed before it.
+                    state.clock = place_of(self._wrapper)[1].clock()
+        if script.special_transaction:
+            state.special_transaction = script.special_transaction
+        if script.session_change:
+            state.changed = script.session_change
+        add_writes(self._wrapper, state, script)
+
+    def _after(self) -> None:
+        if not self._state.in_transaction and self._announcement is None:
+            self._state.end_transaction()
+
+    def _rows_are_coming(self, script: Script) -> None:
+        if script.reads:
+            self._state.snapshot_exists = True
+        if self._driver.unfinished_cursors_matter and self._cursor.description is not None:
+            self._unfinished = True
+            self._state.unfinished_cursors += 1
+
+    # What ends a cursor's work.
+
+    def _finish(self) -> None:
+        self._lazy = False
+        if self._unfinished:
+            self._unfinished = False
+            self._state.unfinished_cursors -= 1
+        announcement, self._announcement = self._announcement, None
+        if announcement is not None:
+            announcement.finish()
+            self._after()
+
+    def _exhausted(self) -> None:
+        if self._unfinished and not self._lazy:
+            self._finish()
+
+    def _fetch(self, fetch: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            return fetch(*args, **kwargs)
+        except BaseException:
+            announcement, self._announcement = self._announcement, None
+            if announcement is not None:
+                announcement.end()
+            self._finish()
+            raise
+
+    def fetchone(self) -> Any:
+        row = self._fetch(self._cursor.fetchone)
+        if row is None:
+            self._exhausted()
+        return row
+
+    def fetchmany(self, *args: Any, **kwargs: Any) -> Any:
+        rows = self._fetch(self._cursor.fetchmany, *args, **kwargs)
+        if not rows:
+            self._exhausted()
+        return rows
+
+    def fetchall(self) -> Any:
+        rows = self._fetch(self._cursor.fetchall)
+        self._exhausted()
+        return rows
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self._unfinished:
+            return iter(self._cursor)
+        return self._rows()
+
+    def _rows(self) -> Iterator[Any]:
+        yield from self._cursor
+        self._exhausted()
+
+    def __next__(self) -> Any:
+        try:
+            return next(self._cursor)
+        except StopIteration:
+            self._exhausted()
+            raise
+
+    def close(self) -> Any:
+        try:
+            return self._cursor.close()
+        finally:
+            self._finish()
+
+    def __del__(self) -> None:
+        if self._unfinished or self._announcement is not None:
+            try:
+                self._cursor.close()
+            except Exception:  # the connection is closed already: nothing is pending then
+                pass
+            self._finish()
+
+    def __enter__(self) -> ObservedCursor:
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        self.close()
+
+    # All else is the driver's.
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._cursor, name)
+        if name in _HARMLESS or not callable(attribute):
+            return attribute
+        return self._unknown_call(attribute)
+
+    def _unknown_call(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        script = read_script("CALL unknown_driver_call()", self._driver.dialect)
+
+        def observed(*args: Any, **kwargs: Any) -> Any:
+            return self._observe(script, method, args, kwargs, lazy=True)
+
+        return observed
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ObservedCursor.__slots__:
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._cursor, name, value)
+
+    @property
+    def __class__(self) -> Any:  # isinstance(cursor.cursor, sqlite3.Cursor) and its like
+        return type(self._cursor)

@@ -1,0 +1,108 @@
+"""Sees every SQL statement of every connection, innermost: around the driver's own cursor.
+
+What it does is fixed by DESIGN.md section 5. Just before whatever commits (COMMIT, an autocommit statement,
+``set_autocommit(True)``) intents are declared on all that the transaction has written; when the commit has
+returned, and in autocommit the cursor is exhausted or closed (SQLite commits ``INSERT … RETURNING`` only
+then), the versions are bumped and the intents withdrawn.
+
+Django has no public hook this deep (``execute_wrappers`` sees neither commits nor fetches), so three private
+methods of ``BaseDatabaseWrapper`` are wrapped, which are the same from Django 3.2 to 6.1: ``_prepare_cursor``,
+``_commit`` and ``_rollback``; and the public ``close`` and ``set_autocommit``.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Callable
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+
+from ..databases.connection import look_at_new_connection, state_of
+from .announcement import announce
+from .cursor import ObservedCursor
+
+_INSTALLED = "_cache_me_observed"
+
+
+def install() -> None:
+    """Wrap the connection class of Django; once per process."""
+    if getattr(BaseDatabaseWrapper, _INSTALLED, False):
+        return
+    setattr(BaseDatabaseWrapper, _INSTALLED, True)
+    for name, around in (
+        ("_prepare_cursor", _prepare_cursor),
+        ("_commit", _commit),
+        ("_rollback", _rollback),
+        ("close", _close),
+        ("set_autocommit", _set_autocommit),
+    ):
+        _wrap(name, around)
+    connection_created.connect(look_at_new_connection, dispatch_uid="django_cache_me")
+
+
+def _wrap(name: str, around: Callable[..., Any]) -> None:
+    original = getattr(BaseDatabaseWrapper, name)
+
+    @functools.wraps(original)
+    def wrapped(self: BaseDatabaseWrapper, *args: Any, **kwargs: Any) -> Any:
+        return around(original, self, *args, **kwargs)
+
+    setattr(BaseDatabaseWrapper, name, wrapped)
+
+
+def _prepare_cursor(original: Callable[..., Any], wrapper: BaseDatabaseWrapper, cursor: Any) -> Any:
+    state = state_of(wrapper)
+    if state.driver is None:
+        return original(wrapper, cursor)
+    return original(wrapper, ObservedCursor(wrapper, state, cursor))
+
+
+def _commit(original: Callable[..., Any], wrapper: BaseDatabaseWrapper) -> Any:
+    return _committing(wrapper, lambda: original(wrapper))
+
+
+def _set_autocommit(
+    original: Callable[..., Any], wrapper: BaseDatabaseWrapper, autocommit: bool, *args: Any, **kwargs: Any
+) -> Any:
+    # Switching it on commits what is open (SQLite), or is refused while something is (psycopg).
+    return _committing(wrapper, lambda: original(wrapper, autocommit, *args, **kwargs))
+
+
+def _committing(wrapper: BaseDatabaseWrapper, commit: Callable[[], Any]) -> Any:
+    state = state_of(wrapper)
+    if state.raw is None or state.driver is None:
+        return commit()
+    announcement = announce(wrapper, state)
+    try:
+        result = commit()
+    except BaseException:
+        if announcement is not None:
+            announcement.end()
+        if not state.in_transaction:
+            state.end_transaction()
+        raise
+    if not state.in_transaction:
+        state.end_transaction()
+    if announcement is not None:
+        announcement.finish()
+    return result
+
+
+def _rollback(original: Callable[..., Any], wrapper: BaseDatabaseWrapper) -> Any:
+    state = state_of(wrapper)
+    try:
+        return original(wrapper)
+    finally:
+        # Nothing was announced, so nothing has to be bumped; a lost connection has rolled back too.
+        if not state.in_transaction:
+            state.end_transaction()
+
+
+def _close(original: Callable[..., Any], wrapper: BaseDatabaseWrapper) -> Any:
+    state = state_of(wrapper)
+    try:
+        return original(wrapper)
+    finally:
+        if wrapper.connection is not state.raw:
+            state.end_transaction()
