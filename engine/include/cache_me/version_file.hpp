@@ -116,9 +116,11 @@ constexpr std::size_t file_size(std::uint32_t slots, std::uint32_t records) noex
 }
 
 // The format for MappedFile::open(): accepts a file of this layout, boot and identity, with any geometry;
-// rebuilds older layouts, other boots, retired and damaged files; refuses newer layouts and another
-// database's file. `fresh`: a new file is usable at once.
-FileFormat format(const std::string& identity, std::uint32_t slots, std::uint32_t records, bool fresh);
+// rebuilds older layouts, other boots, retired and damaged files; refuses newer layouts, another database's
+// file, and what doesn't look like a version file at all, unless its name begins with kNamePrefix (then
+// nobody else's data is there). `fresh`: a new file is usable at once.
+FileFormat format(const std::string& path, const std::string& identity, std::uint32_t slots,
+                  std::uint32_t records, bool fresh);
 
 // Fills the header of a new file whose other bytes are zero.
 void initialise(Header& header, std::string_view identity, std::uint32_t slots, std::uint32_t records,

@@ -173,7 +173,7 @@ class VersionTable {
 
  private:
   VersionTable(MappedFile file, std::string identity, const VersionOptions& options);
-  static Result<std::shared_ptr<VersionTable>> check_options(const VersionOptions& options);
+  static Status check_options(const VersionOptions& options);
 
   std::atomic<std::uint64_t>& slot(Dependency dependency) const noexcept {
     return slots_[dependency & slot_mask_];
