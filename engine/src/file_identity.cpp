@@ -14,10 +14,13 @@ Result<std::string> file_identity(const std::string& path) {
     const StatusCode code = errno == ENOENT || errno == ENOTDIR ? StatusCode::not_found : StatusCode::io_error;
     return Status(code, path + ": " + std::strerror(errno));
   }
-  std::string text = std::to_string(found.stx_dev_major) + ":" + std::to_string(found.stx_dev_minor) + ":" +
-                     std::to_string(found.stx_ino);
+  std::string text = std::to_string(found.stx_dev_major);
+  for (const auto& part : {std::to_string(found.stx_dev_minor), std::to_string(found.stx_ino)}) {
+    text.append(1, ':').append(part);
+  }
   if ((found.stx_mask & STATX_BTIME) != 0) {
-    text += ":" + std::to_string(found.stx_btime.tv_sec) + "." + std::to_string(found.stx_btime.tv_nsec);
+    text.append(1, ':').append(std::to_string(found.stx_btime.tv_sec));
+    text.append(1, '.').append(std::to_string(found.stx_btime.tv_nsec));
   }
   return text;
 }

@@ -1,0 +1,112 @@
+"""Databases, servers and the Django project that the tests share."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import warnings
+
+import pytest
+
+from .servers import PostgreSQL, ServerMissing
+
+_folder = tempfile.mkdtemp(prefix="cache_me_tests_")
+_missing: dict[str, str] = {}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+    os.environ["CACHE_ME_TEST_SQLITE"] = os.path.join(_folder, "shop.sqlite3")
+    os.environ["CACHE_ME_TEST_STORE"] = tempfile.mkdtemp(
+        prefix="cache_me_tests_", dir="/dev/shm" if os.path.isdir("/dev/shm") else None
+    )
+    try:
+        os.environ["CACHE_ME_TEST_PG_HOST"] = PostgreSQL().host
+        _make_database()
+    except (ServerMissing, ImportError) as missing:
+        if os.environ.get("CI"):
+            raise
+        _missing["postgresql"] = str(missing)
+    import django
+
+    django.setup()
+    _make_tables()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(_folder, ignore_errors=True)
+    shutil.rmtree(os.environ["CACHE_ME_TEST_STORE"], ignore_errors=True)
+
+
+def _make_database() -> None:
+    try:
+        import psycopg
+    except ImportError:
+        import psycopg2 as psycopg
+    connection = psycopg.connect(host=os.environ["CACHE_ME_TEST_PG_HOST"], user="postgres", dbname="postgres")
+    connection.autocommit = True
+    with contextlib.closing(connection), connection.cursor() as cursor:
+        cursor.execute("CREATE DATABASE shop")
+
+
+def _make_tables() -> None:
+    from django.core.management import call_command
+    from django.db import connections
+
+    for alias in connections:
+        call_command("migrate", database=alias, run_syncdb=True, verbosity=0)
+        # The worker processes and the tests begin with a connection that no migration has changed.
+        connections[alias].close()
+
+
+@pytest.fixture(params=["default", "postgresql"])
+def alias(request: pytest.FixtureRequest) -> str:
+    """The alias of an empty database, once per vendor."""
+    if request.param in _missing:
+        pytest.skip(_missing[request.param])
+    _clean(request.param)
+    request.addfinalizer(lambda: _close(request.param))
+    return str(request.param)
+
+
+@pytest.fixture
+def sqlite(request: pytest.FixtureRequest) -> str:
+    """The alias of an empty SQLite database, for what doesn't depend on the vendor."""
+    _clean("default")
+    request.addfinalizer(lambda: _close("default"))
+    return "default"
+
+
+@pytest.fixture
+def postgresql(request: pytest.FixtureRequest) -> str:
+    if "postgresql" in _missing:
+        pytest.skip(_missing["postgresql"])
+    _clean("postgresql")
+    request.addfinalizer(lambda: _close("postgresql"))
+    return "postgresql"
+
+
+def _clean(alias: str) -> None:
+    from django.apps import apps
+    from django.db import connections
+
+    from django_cache_me import counters
+
+    connections[alias].close()
+    for model in apps.get_app_config("shop").get_models(include_auto_created=True):
+        if not model._meta.proxy:
+            model._base_manager.using(alias).all()._raw_delete(alias)
+    counters.reset()
+
+
+def _close(alias: str) -> None:
+    from django.db import connections
+
+    wrapper = connections[alias]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wrapper.in_atomic_block = False
+        wrapper.savepoint_ids = []
+        wrapper.close()

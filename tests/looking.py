@@ -1,0 +1,57 @@
+"""What a piece of code did: statements sent to the database, and hits, misses and the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
+
+from django_cache_me import stats
+
+
+class Seen:
+    """Filled when its ``with`` block ends."""
+
+    hits = misses = fills = bumps = -1
+    statements: list[str]
+    passed: dict[str, int]
+    not_filled: dict[str, int]
+
+
+@contextmanager
+def seen(alias: str) -> Iterator[Seen]:
+    result = Seen()
+    before = stats()
+    with CaptureQueriesContext(connections[alias]) as queries:
+        yield result
+    after = stats()
+    for name in ("hits", "misses", "fills", "bumps"):
+        setattr(result, name, after[name] - before[name])
+    for name in ("passed", "not_filled"):
+        setattr(result, name, _grown(before[name], after[name]))
+    result.statements = [query["sql"] for query in queries.captured_queries]
+
+
+def _grown(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
+    return {key: number - before.get(key, 0) for key, number in after.items() if number != before.get(key, 0)}
+
+
+def assert_hit(alias: str, read: Any) -> Any:
+    """Evaluate ``read()`` and insist that it came from the cache alone."""
+    with seen(alias) as result:
+        value = read()
+    assert result.hits >= 1, f"no hit: {vars(result)}"
+    assert result.statements == [], result.statements
+    return value
+
+
+def assert_miss(alias: str, read: Any) -> Any:
+    """Evaluate ``read()`` and insist that the database was asked."""
+    with seen(alias) as result:
+        value = read()
+    assert result.hits == 0, vars(result)
+    assert len(result.statements) >= 1, vars(result)
+    return value

@@ -1,0 +1,73 @@
+"""Servers that the tests start themselves: unprivileged, on a unix socket in a temporary folder."""
+
+from __future__ import annotations
+
+import atexit
+import glob
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+
+class ServerMissing(Exception):
+    """The server's programs are not installed; the message says how to get them."""
+
+
+class PostgreSQL:
+    """A PostgreSQL server of its own, thrown away at the end."""
+
+    def __init__(self) -> None:
+        self._bin = self._find_programs()
+        self.directory = Path(tempfile.mkdtemp(prefix="cache_me_pg_"))
+        self._user = self._unprivileged_user()
+        if self._user is not None:
+            shutil.chown(self.directory, self._user)
+        self._data = self.directory / "data"
+        self._run("initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        options = f"-k {self.directory} -c listen_addresses= -c fsync=off -c max_prepared_transactions=5"
+        self._run("pg_ctl", "-D", self._data, "-w", "-l", self.directory / "log", "-o", options, "start")
+        atexit.register(self.stop)
+
+    @property
+    def host(self) -> str:
+        return str(self.directory)
+
+    def stop(self) -> None:
+        atexit.unregister(self.stop)
+        self._run("pg_ctl", "-D", self._data, "-m", "immediate", "stop", check=False)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _run(self, program: str, *arguments: object, check: bool = True) -> None:
+        command = [str(self._bin / program), *map(str, arguments)]
+        if self._user is not None:
+            command = ["runuser", "-u", self._user, "--", *command]
+        done = subprocess.run(
+            command, cwd=self.directory, check=False, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        if check and done.returncode != 0:
+            raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}")
+
+    @staticmethod
+    def _find_programs() -> Path:
+        found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"), key=lambda path: float(path.split("/")[4]))
+        if found:
+            return Path(found[-1]).parent
+        on_path = shutil.which("initdb")
+        if on_path:
+            return Path(on_path).resolve().parent
+        raise ServerMissing("PostgreSQL is not installed; get it with: apt-get install postgresql")
+
+    @staticmethod
+    def _unprivileged_user() -> str | None:
+        if os.getuid() != 0:
+            return None
+        for name in ("postgres", "nobody"):
+            try:
+                return pwd.getpwnam(name).pw_name
+            except KeyError:
+                continue
+        raise ServerMissing("PostgreSQL doesn't run as root, and there is no user postgres or nobody")

@@ -1,0 +1,41 @@
+"""The test project. Places come from the environment, so that worker processes get the same ones."""
+
+import os
+
+SECRET_KEY = os.environ.get("CACHE_ME_TEST_SECRET", "test")
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django_cache_me",
+    "tests.shop",
+]
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": os.environ["CACHE_ME_TEST_SQLITE"],
+        "OPTIONS": {"timeout": 20},
+    },
+    "other": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": os.environ["CACHE_ME_TEST_SQLITE"] + "-other",
+        "OPTIONS": {"timeout": 20},
+    },
+}
+if os.environ.get("CACHE_ME_TEST_PG_HOST"):
+    DATABASES["postgresql"] = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": "shop",
+        "USER": "postgres",
+        "HOST": os.environ["CACHE_ME_TEST_PG_HOST"],
+    }
+CACHES = {
+    "default": {
+        "BACKEND": "django_cache_me.stores.SharedMemoryCache",
+        "LOCATION": os.environ["CACHE_ME_TEST_STORE"],
+        "OPTIONS": {"size": 16 * 1024 * 1024},
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "Europe/Berlin"
+ROOT_URLCONF = "tests.urls"
