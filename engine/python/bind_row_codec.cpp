@@ -1,7 +1,6 @@
 // row_codec.hpp for Python.
 #include <nanobind/nanobind.h>
 
-#include <datetime.h>
 
 #include "bindings.hpp"
 #include "cache_me/codec.hpp"
@@ -52,7 +51,7 @@ void register_row_codec(nb::module_& module) {
       [](const nb::bytes& bytes) { return owned(decode_rows({bytes.c_str(), bytes.size()})); }, "bytes"_a,
       nb::sig("def decode_rows(bytes: bytes) -> list"),
       "New rows; mutable values are made anew. Raises ValueError for malformed bytes.");
-  module.def("encode_value", &encode_one, "value"_a, nb::sig("def encode_value(value: object) -> bytes"),
+  module.def("encode_value", &encode_one, "value"_a.none(), nb::sig("def encode_value(value: object) -> bytes"),
              "One value as bytes, the same for equal values of equal types. Raises UnsupportedType.");
   module.def(
       "decode_value",

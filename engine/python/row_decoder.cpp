@@ -1,4 +1,3 @@
-#include <datetime.h>
 
 #include <cstring>
 
