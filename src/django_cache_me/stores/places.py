@@ -19,7 +19,7 @@ from django.conf import settings
 from .. import conf
 from ..exceptions import StoreError
 
-DEFAULT_SIZE = 64 * 1024 * 1024
+DEFAULT_SIZE = 32 * 1024 * 1024
 _SHARED_MEMORY = "/dev/shm"
 _OPTION_NAMES = ("size", "group")
 

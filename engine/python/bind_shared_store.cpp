@@ -1,0 +1,145 @@
+// cache_me/shared_store.hpp for Python, with entries of rows that are checked against a version table.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/string_view.h>
+#include <nanobind/stl/vector.h>
+
+#include <optional>
+#include <string>
+
+#include "bindings.hpp"
+#include "cache_me/entry.hpp"
+#include "cache_me/shared_store.hpp"
+#include "cache_me/version_table.hpp"
+#include "engine_error.hpp"
+#include "packed_numbers.hpp"
+#include "row_codec.hpp"
+#include "unsupported_type.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace cache_me::python {
+namespace {
+
+std::string_view view_of(const nb::bytes& bytes) { return {bytes.c_str(), bytes.size()}; }
+
+const char* name_of(PutOutcome outcome) {
+  switch (outcome) {
+    case PutOutcome::stored:
+      return "stored";
+    case PutOutcome::too_large:
+      return "too_large";
+    case PutOutcome::busy:
+      return "busy";
+    case PutOutcome::unusable:
+      return "unusable";
+  }
+  return "unusable";
+}
+
+std::shared_ptr<SharedStore> open_store(const std::string& path, std::uint64_t size,
+                                        std::optional<std::uint32_t> group) {
+  StoreOptions options;
+  options.size = size;
+  if (group) {
+    options.policy.mode = 0660;
+    options.policy.group = *group;
+  }
+  return value_of(SharedStore::open(path, options));
+}
+
+nb::object get_rows(SharedStore& store, const nb::bytes& key, const VersionTable& versions,
+                    std::uint64_t fingerprint, std::uint64_t not_younger_than) {
+  thread_local std::string bytes;
+  if (!store.get(view_of(key), bytes)) return nb::none();
+  const std::optional<Entry> entry = parse_entry(bytes);
+  if (!entry || entry->head.fingerprint != fingerprint ||
+      !versions.unchanged(entry->head.epoch, entry->head.dependencies, entry->head.versions, not_younger_than)) {
+    return nb::none();
+  }
+  PyRef rows = decode_rows(entry->rows);
+  if (!rows) {
+    if (PyErr_ExceptionMatches(PyExc_ValueError) == 0) throw nb::python_error();
+    PyErr_Clear();  // malformed: a miss
+    store.erase(view_of(key));
+    return nb::none();
+  }
+  return nb::steal(rows.release());
+}
+
+const char* put_rows(SharedStore& store, const nb::bytes& key, std::uint64_t fingerprint, nb::list rows,
+                     const nb::bytes& dependencies, const nb::bytes& reading, std::uint64_t ttl_ms) {
+  const std::vector<std::uint64_t> names = unpack(dependencies);
+  const std::vector<std::uint64_t> versions = unpack(reading);
+  if (versions.size() != names.size() + 1) {
+    throw nb::value_error("a reading is the epoch and a version for each dependency");
+  }
+  Encoder encoder;
+  append_entry_head(encoder.bytes(), fingerprint, versions[0], names, std::span(versions).subspan(1));
+  Unknown unknown;
+  raise_unless_encoded(encode_rows(encoder, rows.ptr(), unknown), unknown);
+  return name_of(store.put(view_of(key), encoder.bytes(), ttl_ms));
+}
+
+nb::dict stats_of(SharedStore& store) {
+  const StoreStats stats = store.stats();
+  nb::dict words;
+  words["entries"] = stats.entries;
+  words["bytes_used"] = stats.bytes_used;
+  words["capacity"] = stats.capacity;
+  words["gets"] = stats.gets;
+  words["hits"] = stats.hits;
+  words["puts"] = stats.puts;
+  words["evictions"] = stats.evictions;
+  words["expirations"] = stats.expirations;
+  words["corrupt"] = stats.corrupt;
+  words["busy"] = stats.busy;
+  words["recovered"] = stats.recovered;
+  return words;
+}
+
+std::optional<nb::bytes> get_bytes(SharedStore& store, const nb::bytes& key) {
+  std::string value;
+  if (!store.get(view_of(key), value)) return std::nullopt;
+  return nb::bytes(value.data(), value.size());
+}
+
+std::vector<nb::bytes> keys_of(SharedStore& store) {
+  std::vector<nb::bytes> keys;
+  for (const StoredEntry& entry : store.entries()) keys.emplace_back(entry.key.data(), entry.key.size());
+  return keys;
+}
+
+}  // namespace
+}  // namespace cache_me::python
+
+void register_shared_store(nb::module_& module) {
+  using namespace cache_me;
+  using namespace cache_me::python;
+
+  nb::class_<SharedStore>(module, "SharedStore", "Entries of a project, shared by all processes of the host.")
+      .def_static("open", &open_store, "path"_a, "size"_a, "group"_a = nb::none(),
+                  "Open or make the entries' file. Raises EngineError.")
+      .def("get", &get_rows, "key"_a, "versions"_a, "fingerprint"_a, "not_younger_than"_a,
+           nb::sig("def get(self, key: bytes, versions: VersionTable, fingerprint: int, not_younger_than: int) -> "
+                   "list | None"),
+           "New rows of the entry, if it's there and all that it rests on is unchanged.")
+      .def("put", &put_rows, "key"_a, "fingerprint"_a, "rows"_a, "dependencies"_a, "reading"_a, "ttl_ms"_a,
+           nb::sig("def put(self, key: bytes, fingerprint: int, rows: list, dependencies: bytes, reading: bytes, "
+                   "ttl_ms: int) -> str"),
+           "'stored', or why not. `reading` is what VersionTable.read() gave. Raises UnsupportedType.")
+      .def("get_bytes", &get_bytes, "key"_a, "The value as it is.")
+      .def("put_bytes",
+           [](SharedStore& store, const nb::bytes& key, const nb::bytes& value, std::uint64_t ttl_ms) {
+             return name_of(store.put(view_of(key), view_of(value), ttl_ms));
+           },
+           "key"_a, "value"_a, "ttl_ms"_a, "'stored', or why not.")
+      .def("erase", [](SharedStore& store, const nb::bytes& key) { return store.erase(view_of(key)); }, "key"_a)
+      .def("clear", &SharedStore::clear)
+      .def("keys", &keys_of)
+      .def("stats", &stats_of)
+      .def("refresh_needed", &SharedStore::refresh_needed);
+}
