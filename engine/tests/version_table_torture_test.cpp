@@ -71,8 +71,7 @@ void raise(std::atomic<std::uint64_t>& value, std::uint64_t number) {
   }
 }
 
-// --- The protocol, and what a careless author would make of it
-// ------------------------------------------------------
+// --- The protocol, and what a careless author would make of it ---
 
 struct Protocol {
   static constexpr bool kIntent = true;          // false: bumps after the commit, and that's all
