@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <ctime>
+#include <memory>
 #include <new>
 
 #include "cache_me/file_lock.hpp"
@@ -133,14 +134,19 @@ void initialise(Header& header, std::string_view identity, std::uint32_t slots, 
 
 FileFormat format(const std::string& path, const std::string& identity, std::uint32_t slots,
                   std::uint32_t records, bool fresh) {
+  // A file that takes the place of another one isn't of a new database, whatever the caller thinks.
+  const auto replaces = std::make_shared<bool>(false);
   FileFormat format;
   format.size = file_size(slots, records);
   format.header_size = sizeof(Header);
   format.initialise = [=](std::span<std::byte> bytes) {
-    initialise(*reinterpret_cast<Header*>(bytes.data()), identity, slots, records, fresh);
+    initialise(*reinterpret_cast<Header*>(bytes.data()), identity, slots, records, fresh && !*replaces);
     return Status();
   };
-  format.inspect = [=](std::span<std::byte> bytes) { return inspect(bytes, path, identity); };
+  format.inspect = [=](std::span<std::byte> bytes) {
+    *replaces = true;
+    return inspect(bytes, path, identity);
+  };
   format.retire = [](std::span<std::byte> bytes) {
     reinterpret_cast<Header*>(bytes.data())->state.store(kRetired, std::memory_order_seq_cst);
   };

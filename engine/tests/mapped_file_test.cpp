@@ -111,6 +111,14 @@ TEST_F(MappedFileTest, GivesAnOwnFileWhatThePolicyGrants) {
   EXPECT_EQ(about().st_mode & 07777, 0660u) << "a narrower policy takes nothing from others";
 }
 
+TEST_F(MappedFileTest, TouchesNeitherModeNorGroupOfWhatTheFormatRefuses) {
+  mark_of(open_well().bytes()) = kNewer;
+  FilePolicy shared;
+  shared.mode = 0660;
+  EXPECT_FALSE(open(shared).ok());
+  EXPECT_EQ(about().st_mode & 07777, 0600u);
+}
+
 TEST_F(MappedFileTest, ManyProcessesThatOpenAtOnceShareOneCompleteFile) {
   std::vector<std::unique_ptr<Child>> children;
   for (int count = 0; count < 8; ++count) {

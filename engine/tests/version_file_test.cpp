@@ -30,6 +30,14 @@ TEST_F(VersionFileTest, ANewFileWaitsForTwoLeasesUnlessItsDatabaseIsNew) {
   EXPECT_TRUE(hits(*table, {1}, fill(*table, {1})));
 }
 
+TEST_F(VersionFileTest, AFileThatReplacesAnotherWaitsThoughItsDatabaseIsSaidToBeNew) {
+  EXPECT_TRUE(open()->usable());
+  overwrite(offsetof(version_file::Header, epoch), std::uint64_t{0});
+  const Table table = open();
+  EXPECT_TRUE(table->created());
+  EXPECT_FALSE(table->usable());
+}
+
 TEST_F(VersionFileTest, TheWaitBeginsAgainIfTheCreatorDiedBeforeItBegan) {
   options_.fresh = false;
   const Table table = open();
