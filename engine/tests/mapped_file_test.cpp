@@ -301,6 +301,11 @@ TEST_F(MappedFileTest, LeavesAloneWhatTheFormatRefuses) {
 TEST_F(MappedFileTest, OfManyProcessesOneRebuilds) {
   const MappedFile old = open_well();
   old.bytes().back() = std::byte{0};
+  const auto initialise = format_.initialise;
+  format_.initialise = [&](std::span<std::byte> bytes) {
+    ::usleep(20'000);  // all of them get here while the first is at it, if they may
+    return initialise(bytes);
+  };
   std::vector<std::unique_ptr<Child>> children;
   for (int count = 0; count < 8; ++count) {
     children.push_back(std::make_unique<Child>([&](Child& self) {
