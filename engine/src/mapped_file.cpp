@@ -486,7 +486,7 @@ std::string boot_id() {
   Descriptor file(open_retry("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
   char text[64];
   const ssize_t length = file.valid() ? ::read(file.get(), text, sizeof text) : 0;
-  if (length < 36) return "unknown";
+  if (length < 36) return kUnknownBoot;
   return std::string(text, 36);
 }
 

@@ -64,7 +64,15 @@ Inspection inspect(std::span<std::byte> bytes, const std::string& path, const st
   if (!geometry_holds(header, bytes.size()) || header.epoch == 0) return Inspection::rebuild();
   if (header.identity_length > kIdentityBytes || header.checksum != checksum_of(header))
     return Inspection::rebuild();
-  if (boot_of(header) != boot_id()) return Inspection::rebuild();
+  const std::string boot = boot_id();
+  if (boot_of(header) != boot) {
+    if (boot != kUnknownBoot) return Inspection::rebuild();
+    // Only this process can't read it (no descriptor to be had, a bare container): others may be using the
+    // file.
+    return Inspection::refuse(
+        Status(StatusCode::io_error, name + " can't be told from one of another boot: " +
+                                         "/proc/sys/kernel/random/boot_id can't be read"));
+  }
   const std::string_view kept = bytes_of(header.identity, header.identity_length);
   if (header.identity_hash != hash64(identity) ||
       kept != std::string_view(identity).substr(0, kIdentityBytes)) {

@@ -1,4 +1,5 @@
 // Opening, replacing, refusing and removing version files.
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <cstring>
@@ -121,6 +122,23 @@ TEST_F(VersionFileTest, ReplacesAFileOfAnotherBoot) {
   const Table table = open();
   overwrite(offsetof(version_file::Header, boot_id), 'Z');
   expect_rebuilt(*table);
+}
+
+TEST_F(VersionFileTest, RefusesRatherThanReplacesWhenTheBootCannotBeRead) {
+  const Table table = open();
+  EXPECT_TRUE(run_in_child([&] {
+    // Of the descriptors that are left, the directory and the file may take some; /proc finds none.
+    struct rlimit few = {};
+    ::getrlimit(RLIMIT_NOFILE, &few);
+    const int next = ::dup(0);
+    ::close(next);
+    few.rlim_cur = static_cast<rlim_t>(next) + 1;
+    if (::setrlimit(RLIMIT_NOFILE, &few) != 0) return false;
+    Result<Table> refused = try_open();
+    return !refused.ok() && refused.status().code() == StatusCode::io_error;
+  }));
+  EXPECT_TRUE(table->still_ours());
+  EXPECT_TRUE(table->file().still_at_path());
 }
 
 TEST_F(VersionFileTest, ReplacesDamagedHeaders) {
