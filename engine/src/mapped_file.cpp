@@ -175,7 +175,7 @@ class FileOpener {
     if (!file.valid()) return errno == ENOENT ? create() : Outcome(explain_open_error(errno));
     struct stat about = {};
     if (::fstat(file.get(), &about) != 0) return Outcome(system_error("cannot stat " + quoted(path_), errno));
-    if (Status status = check_owner(file.get(), about); !status.ok()) return Outcome(std::move(status));
+    if (Status status = check_owner(about); !status.ok()) return Outcome(std::move(status));
     if (Status status = check_file_system(path_, file.get()); !status.ok()) return Outcome(std::move(status));
 
     const auto size = static_cast<std::size_t>(about.st_size);
@@ -193,6 +193,7 @@ class FileOpener {
         return Outcome(std::move(inspection.status));
       case Inspection::Verdict::accept:
         if (!mapped.still_at_path()) return std::nullopt;
+        if (Status status = widen(mapped.descriptor_, about); !status.ok()) return Outcome(std::move(status));
         return Outcome(std::move(mapped));
       case Inspection::Verdict::rebuild:
         break;
@@ -227,20 +228,10 @@ class FileOpener {
     }
   }
 
-  Status check_owner(int descriptor, struct stat& about) {
+  Status check_owner(const struct stat& about) {
     if (!S_ISREG(about.st_mode)) return denied(path_, "it is not a regular file");
     const bool group_may = (policy_.mode & kGroupReadWrite) == kGroupReadWrite && policy_.group.has_value();
     if (about.st_uid == ::geteuid()) {
-      // Our own: give it what the policy grants and an earlier policy didn't.
-      if (policy_.group && about.st_gid != *policy_.group &&
-          ::fchown(descriptor, static_cast<uid_t>(-1), *policy_.group) != 0) {
-        return denied(path_,
-                      "group " + std::to_string(*policy_.group) + " can't be set: " + error_text(errno));
-      }
-      const mode_t wanted = (about.st_mode & 0777) | policy_.mode;
-      if (wanted != (about.st_mode & 0777) && ::fchmod(descriptor, wanted) != 0) {
-        return denied(path_, "its mode can't be set: " + error_text(errno));
-      }
       return Status();
     }
     const std::string owner = "it belongs to user " + std::to_string(about.st_uid) +
@@ -252,6 +243,21 @@ class FileOpener {
     }
     if ((about.st_mode & 0002) != 0 && (policy_.mode & 0002) == 0) {
       return denied(path_, owner + ", and anybody may write to it");
+    }
+    return Status();
+  }
+
+  // An own file gets what the policy grants and an earlier policy didn't; nobody loses anything. Only once
+  // the format has accepted it: what is something else isn't touched.
+  Status widen(int descriptor, const struct stat& about) {
+    if (about.st_uid != ::geteuid()) return Status();
+    if (policy_.group && about.st_gid != *policy_.group &&
+        ::fchown(descriptor, static_cast<uid_t>(-1), *policy_.group) != 0) {
+      return denied(path_, "group " + std::to_string(*policy_.group) + " can't be set: " + error_text(errno));
+    }
+    const mode_t wanted = (about.st_mode & 0777) | policy_.mode;
+    if (wanted != (about.st_mode & 0777) && ::fchmod(descriptor, wanted) != 0) {
+      return denied(path_, "its mode can't be set: " + error_text(errno));
     }
     return Status();
   }
@@ -480,7 +486,7 @@ std::string boot_id() {
   Descriptor file(open_retry("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
   char text[64];
   const ssize_t length = file.valid() ? ::read(file.get(), text, sizeof text) : 0;
-  if (length < 36) return "unknown";
+  if (length < 36) return kUnknownBoot;
   return std::string(text, 36);
 }
 

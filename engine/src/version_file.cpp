@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <ctime>
+#include <memory>
 #include <new>
 
 #include "cache_me/file_lock.hpp"
@@ -63,7 +64,15 @@ Inspection inspect(std::span<std::byte> bytes, const std::string& path, const st
   if (!geometry_holds(header, bytes.size()) || header.epoch == 0) return Inspection::rebuild();
   if (header.identity_length > kIdentityBytes || header.checksum != checksum_of(header))
     return Inspection::rebuild();
-  if (boot_of(header) != boot_id()) return Inspection::rebuild();
+  const std::string boot = boot_id();
+  if (boot_of(header) != boot) {
+    if (boot != kUnknownBoot) return Inspection::rebuild();
+    // Only this process can't read it (no descriptor to be had, a bare container): others may be using the
+    // file.
+    return Inspection::refuse(
+        Status(StatusCode::io_error, name + " can't be told from one of another boot: " +
+                                         "/proc/sys/kernel/random/boot_id can't be read"));
+  }
   const std::string_view kept = bytes_of(header.identity, header.identity_length);
   if (header.identity_hash != hash64(identity) ||
       kept != std::string_view(identity).substr(0, kIdentityBytes)) {
@@ -133,14 +142,19 @@ void initialise(Header& header, std::string_view identity, std::uint32_t slots, 
 
 FileFormat format(const std::string& path, const std::string& identity, std::uint32_t slots,
                   std::uint32_t records, bool fresh) {
+  // A file that takes the place of another one isn't of a new database, whatever the caller thinks.
+  const auto replaces = std::make_shared<bool>(false);
   FileFormat format;
   format.size = file_size(slots, records);
   format.header_size = sizeof(Header);
   format.initialise = [=](std::span<std::byte> bytes) {
-    initialise(*reinterpret_cast<Header*>(bytes.data()), identity, slots, records, fresh);
+    initialise(*reinterpret_cast<Header*>(bytes.data()), identity, slots, records, fresh && !*replaces);
     return Status();
   };
-  format.inspect = [=](std::span<std::byte> bytes) { return inspect(bytes, path, identity); };
+  format.inspect = [=](std::span<std::byte> bytes) {
+    *replaces = true;
+    return inspect(bytes, path, identity);
+  };
   format.retire = [](std::span<std::byte> bytes) {
     reinterpret_cast<Header*>(bytes.data())->state.store(kRetired, std::memory_order_seq_cst);
   };

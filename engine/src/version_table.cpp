@@ -57,20 +57,16 @@
 namespace cache_me {
 
 using version_file::Header;
+using version_file::kStateMask;
 using version_file::Record;
+using version_file::word_of;
 
 namespace {
 
 constexpr std::size_t kSpareRecords = 4;             // kept by a process for its next commits
-constexpr std::uint64_t kProbeNs = 10'000'000;       // how often an owner is asked for, per record
 constexpr std::uint64_t kWantedNs = 10'000'000'000;  // how long a want of records is heeded
 constexpr std::uint64_t kStampSeconds = 3600;        // how often last_used is refreshed
 constexpr std::uint64_t kTwoLeasesNs = 2 * version_file::kLeaseNs;
-constexpr std::uint64_t kStateMask = 3;
-
-constexpr std::uint64_t word_of(std::uint64_t serial, std::uint64_t state) {
-  return serial << 2 | state;
-}
 
 // ThreadSanitizer knows no fences, and needs none here: all that is shared is atomic.
 #if defined(__SANITIZE_THREAD__)
@@ -101,8 +97,7 @@ void pause_ms(long milliseconds) {
 
 }  // namespace
 
-// --- Opening
-// -------------------------------------------------------------------------------------------------------
+// --- Opening ---
 
 VersionTable::VersionTable(MappedFile file, std::string identity, const VersionOptions& options)
     : file_(std::move(file)),
@@ -201,8 +196,7 @@ void VersionTable::start_clock() noexcept {
   }
 }
 
-// --- Reading
-// -------------------------------------------------------------------------------------------------------
+// --- Reading ---
 
 bool VersionTable::usable() const noexcept {
   return header_->state.load(std::memory_order_acquire) == version_file::kReady &&
@@ -315,8 +309,7 @@ bool VersionTable::unchanged(std::uint64_t epoch, std::span<const Dependency> de
   return true;
 }
 
-// --- Writing
-// -------------------------------------------------------------------------------------------------------
+// --- Writing ---
 
 void VersionTable::raise(std::span<const Dependency> dependencies) const noexcept {
   const std::uint64_t number = header_->sequence.fetch_add(1, std::memory_order_seq_cst) + 1;
@@ -439,9 +432,8 @@ Result<Intent> VersionTable::declare(std::span<const Dependency> dependencies, s
 bool VersionTable::finish(Intent&& intent) {
   raise(intent.dependencies_);
   const OwnerId owner = std::exchange(intent.owner_, OwnerId());
-  // Not ours any more, after a fork or when our descriptors were closed: then whoever found the owner dead
-  // has seen to the record, or will.
-  if (!owners_->check_ownership()) forget_records();
+  // Not ours any more after a fork, or not as we left it, if our descriptors were closed and we seemed dead:
+  // then whoever found that has seen to the record, or will.
   std::uint64_t expected = word_of(intent.serial_, version_file::kDeclared);
   if (owners_->owns(owner) &&
       record(owner.index)
@@ -457,7 +449,6 @@ bool VersionTable::finish(Intent&& intent) {
 bool VersionTable::keep(Intent&& intent) {
   raise(intent.dependencies_);
   const OwnerId owner = std::exchange(intent.owner_, OwnerId());
-  if (!owners_->check_ownership()) forget_records();
   std::uint64_t expected = word_of(intent.serial_, version_file::kDeclared);
   if (owners_->owns(owner)) {
     Record& own = record(owner.index);
@@ -483,117 +474,6 @@ bool VersionTable::bump(std::span<const Dependency> dependencies) {
 bool VersionTable::bump_everything() {
   raise_floor();
   return still_ours();
-}
-
-// --- Dead owners and unknown outcomes
-// ------------------------------------------------------------------------------
-
-void VersionTable::probe_owner(std::uint32_t index) const {
-  const std::uint64_t now = coarse_ns();
-  std::uint64_t last = probed_at_[index].load(std::memory_order_relaxed);
-  if (last != 0 && now - last < kProbeNs) return;
-  if (!probed_at_[index].compare_exchange_strong(last, now, std::memory_order_relaxed)) return;
-  recover(index);
-}
-
-// If nobody owns the record, sees to what its last owner left: bumps first, then withdraws or marks it
-// unknown.
-void VersionTable::recover(std::uint32_t index) const {
-  const std::optional<OwnerId> holder = owners_->try_acquire(index);
-  if (!holder) return;
-  Record& left = record(index);
-  const std::uint64_t word = left.word.load(std::memory_order_acquire);
-  const std::uint64_t serial = word >> 2;
-  const bool settles = (left.flags.load(std::memory_order_acquire) & version_file::kSettlesWithOwner) != 0;
-  switch (word & kStateMask) {
-    case version_file::kDeclared:
-      if (!sign_is_set(index)) {
-        withdraw(index, serial);  // declare() never returned
-        break;
-      }
-      raise_record(left);
-      if (settles) {
-        withdraw(index, serial);
-      } else {
-        left.word.store(word_of(serial, version_file::kUnknownOutcome), std::memory_order_release);
-      }
-      break;
-    case version_file::kUnknownOutcome:
-      if (settles) {
-        raise_record(left);
-        withdraw(index, serial);
-      }
-      break;
-    case version_file::kIdle:
-      clear_sign(index);
-      break;
-    default:  // no such state: damage. An intent that touches what the record says, until the file is rebuilt
-      break;
-  }
-  owners_->release(*holder);
-}
-
-std::vector<UnknownOutcome> VersionTable::list_unknown(bool all,
-                                                       std::span<const Dependency> dependencies) const {
-  std::vector<UnknownOutcome> found;
-  for (std::uint32_t index = 0; index < record_count_; ++index) {
-    const Record& candidate = record(index);
-    std::uint64_t word = candidate.word.load(std::memory_order_acquire);
-    if ((word & kStateMask) == version_file::kIdle || (!all && !touches(candidate, dependencies))) continue;
-    probe_owner(index);
-    word = candidate.word.load(std::memory_order_acquire);
-    if ((word & kStateMask) != version_file::kUnknownOutcome) continue;
-    UnknownOutcome outcome;
-    outcome.index = index;
-    outcome.serial = word >> 2;
-    outcome.settles_with_owner =
-        (candidate.flags.load(std::memory_order_acquire) & version_file::kSettlesWithOwner) != 0;
-    std::uint64_t pieces[version_file::kSessionBytes / 8];
-    for (std::size_t piece = 0; piece < std::size(pieces); ++piece) {
-      pieces[piece] = candidate.session[piece].load(std::memory_order_acquire);
-    }
-    const std::size_t length = std::min<std::size_t>(candidate.session_length.load(std::memory_order_acquire),
-                                                     version_file::kSessionBytes);
-    outcome.session.assign(reinterpret_cast<const char*>(pieces), length);
-    // Settled and declared anew while it was copied: then it is another one's text.
-    if (candidate.word.load(std::memory_order_acquire) == word) found.push_back(std::move(outcome));
-  }
-  return found;
-}
-
-std::vector<UnknownOutcome> VersionTable::unknown_outcomes(std::span<const Dependency> dependencies) const {
-  return list_unknown(false, dependencies);
-}
-
-std::vector<UnknownOutcome> VersionTable::unknown_outcomes() const {
-  return list_unknown(true, {});
-}
-
-bool VersionTable::settle(const UnknownOutcome& outcome) {
-  if (outcome.index >= record_count_) return false;
-  Record& left = record(outcome.index);
-  const std::uint64_t unknown = word_of(outcome.serial, version_file::kUnknownOutcome);
-  if (left.word.load(std::memory_order_acquire) != unknown) return false;
-  std::optional<OwnerId> holder;
-  {
-    // One of ours that settles with us: we hold its record already. Whoever finds it in the list settles it.
-    const std::lock_guard<std::mutex> guard(mutex_);
-    const auto mine =
-        std::find_if(kept_.begin(), kept_.end(), [&](OwnerId owner) { return owner.index == outcome.index; });
-    if (mine != kept_.end()) {
-      holder = *mine;
-      kept_.erase(mine);
-    }
-  }
-  if (!holder) holder = owners_->try_acquire(outcome.index);
-  if (!holder) return false;
-  const bool settled = left.word.load(std::memory_order_acquire) == unknown;
-  if (settled) {
-    raise_record(left);
-    withdraw(outcome.index, outcome.serial);
-  }
-  owners_->release(*holder);
-  return settled;
 }
 
 std::uint32_t VersionTable::intents() const noexcept {

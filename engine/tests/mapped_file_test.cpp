@@ -111,6 +111,14 @@ TEST_F(MappedFileTest, GivesAnOwnFileWhatThePolicyGrants) {
   EXPECT_EQ(about().st_mode & 07777, 0660u) << "a narrower policy takes nothing from others";
 }
 
+TEST_F(MappedFileTest, TouchesNeitherModeNorGroupOfWhatTheFormatRefuses) {
+  mark_of(open_well().bytes()) = kNewer;
+  FilePolicy shared;
+  shared.mode = 0660;
+  EXPECT_FALSE(open(shared).ok());
+  EXPECT_EQ(about().st_mode & 07777, 0600u);
+}
+
 TEST_F(MappedFileTest, ManyProcessesThatOpenAtOnceShareOneCompleteFile) {
   std::vector<std::unique_ptr<Child>> children;
   for (int count = 0; count < 8; ++count) {
@@ -293,6 +301,11 @@ TEST_F(MappedFileTest, LeavesAloneWhatTheFormatRefuses) {
 TEST_F(MappedFileTest, OfManyProcessesOneRebuilds) {
   const MappedFile old = open_well();
   old.bytes().back() = std::byte{0};
+  const auto initialise = format_.initialise;
+  format_.initialise = [&](std::span<std::byte> bytes) {
+    ::usleep(20'000);  // all of them get here while the first is at it, if they may
+    return initialise(bytes);
+  };
   std::vector<std::unique_ptr<Child>> children;
   for (int count = 0; count < 8; ++count) {
     children.push_back(std::make_unique<Child>([&](Child& self) {

@@ -71,8 +71,7 @@ void raise(std::atomic<std::uint64_t>& value, std::uint64_t number) {
   }
 }
 
-// --- The protocol, and what a careless author would make of it
-// ------------------------------------------------------
+// --- The protocol, and what a careless author would make of it ---
 
 struct Protocol {
   static constexpr bool kIntent = true;          // false: bumps after the commit, and that's all
@@ -316,6 +315,9 @@ TEST_F(Torture, NoReadIsOlderThanACommitThatHadReturned) {
   EXPECT_EQ(world_->backwards, 0u);
   EXPECT_GT(world_->hits, 0u);
   EXPECT_GT(world_->settled, 0u);
+  // Each was settled once: it was kept and counted so, or left by a writer that was killed, at most one by
+  // each.
+  EXPECT_LE(world_->settled, world_->kept + static_cast<std::uint64_t>(kills_));
 
   // Nothing is lost for ever: once all is settled, every record is free and every key can be filled and hit.
   for (int attempt = 0; attempt < 500 && table_->intents() > 0; ++attempt) {

@@ -119,8 +119,9 @@ class MappedFile {
 };
 
 // The kernel's identity of this boot (the same in every container of the host). Where /proc can't be read it
-// is "unknown": files in memory (/dev/shm) don't outlive a boot, others then can't be told from those before
-// it.
+// is kUnknownBoot: files in memory (/dev/shm) don't outlive a boot, others then can't be told from those
+// before it.
+inline constexpr const char* kUnknownBoot = "unknown";
 std::string boot_id();
 
 // Nanoseconds since the boot, time asleep included (CLOCK_BOOTTIME): the same clock in every process of the

@@ -76,6 +76,12 @@ struct Header {
 };
 
 enum RecordState : std::uint64_t { kIdle = 0, kDeclared = 1, kUnknownOutcome = 2 };
+inline constexpr std::uint64_t kStateMask = 3;
+
+constexpr std::uint64_t word_of(std::uint64_t serial, std::uint64_t state) noexcept {
+  return serial << 2 | state;
+}
+
 enum RecordFlags : std::uint32_t {
   kSettlesWithOwner = 1,  // a dead owner's session is gone with it (SQLite)
   kEverything = 2,        // more dependencies than fit: the intent is on all there are

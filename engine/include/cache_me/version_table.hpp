@@ -95,8 +95,7 @@ class VersionTable {
   VersionTable(const VersionTable&) = delete;
   VersionTable& operator=(const VersionTable&) = delete;
 
-  // --- Reading
-  // ---------------------------------------------------------------------------------------------------
+  // --- Reading ---
 
   std::uint64_t epoch() const noexcept { return epoch_; }
 
@@ -127,8 +126,7 @@ class VersionTable {
   // at once and withdraws it, if it settles with its owner, or turns it into an unknown outcome.
   bool carries_intent(std::span<const Dependency> dependencies) const;
 
-  // --- Writing
-  // ---------------------------------------------------------------------------------------------------
+  // --- Writing ---
 
   // "A commit that touches these is about to begin." Once it has returned, whatever commits may be called.
   // `session` (at most 200 bytes, the rest is cut off) is what another process would ask the database about.
@@ -162,8 +160,7 @@ class VersionTable {
   // process.
   bool settle(const UnknownOutcome& outcome);
 
-  // --- For figures and tests
-  // -------------------------------------------------------------------------------------
+  // --- For figures and tests ---
 
   const MappedFile& file() const noexcept { return file_; }
   bool created() const noexcept { return file_.created(); }
