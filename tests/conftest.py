@@ -90,14 +90,15 @@ def postgresql(request: pytest.FixtureRequest) -> str:
 
 def _clean(alias: str) -> None:
     from django.apps import apps
-    from django.db import connections
+    from django.db import connections, transaction
 
     from django_cache_me import counters
 
     connections[alias].close()
-    for model in apps.get_app_config("shop").get_models(include_auto_created=True):
-        if not model._meta.proxy:
-            model._base_manager.using(alias).all()._raw_delete(alias)
+    with transaction.atomic(using=alias):  # constraints are looked at when it ends
+        for model in apps.get_app_config("shop").get_models(include_auto_created=True):
+            if not model._meta.proxy:
+                model._base_manager.using(alias).all()._raw_delete(alias)
     counters.reset()
 
 

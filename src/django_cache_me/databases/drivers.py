@@ -38,6 +38,11 @@ class Driver:
         """Whether a writing statement of ``kind`` commits itself, given that no transaction is open."""
         raise NotImplementedError
 
+    def plain_parameter(self, value: Any) -> Any:
+        """A parameter in the driver's own wrapping (psycopg's ``Int4``, ``Jsonb`` …) as plain values that tell
+        it from all others; anything else as it is."""
+        return value
+
     def session(self, wrapper: BaseDatabaseWrapper) -> Session:
         raise NotImplementedError
 
@@ -88,6 +93,23 @@ class PostgreSQLDriver(Driver):
 
     def commits_by_itself(self, raw: Any, kind: str) -> bool:
         return bool(raw.autocommit)
+
+    # Django wraps parameters in these, so that the server is told their types.
+    _NUMBERS = frozenset({"Int2", "Int4", "Int8", "Oid"})
+    _FLOATS = frozenset({"Float4", "Float8"})
+
+    def plain_parameter(self, value: Any) -> Any:
+        cls = type(value)
+        if cls.__module__ == "psycopg.types.numeric":
+            if cls.__name__ in self._NUMBERS:
+                return (cls.__name__, int(value))
+            if cls.__name__ in self._FLOATS:
+                return (cls.__name__, float(value))
+        elif cls.__module__ == "psycopg2._json" and cls.__name__ == "Json":
+            return (cls.__name__, value.adapted)
+        elif cls.__module__ == "psycopg.types.json" and value.dumps is None:
+            return (cls.__name__, value.obj)
+        return value
 
     def session(self, wrapper: BaseDatabaseWrapper) -> Session:
         from .identity import server_facts

@@ -65,7 +65,7 @@ def read_script(sql: str, dialect: str) -> Script:
     only_reads = kinds <= _READING_KINDS and not any(changes) and not any(s.writes for s in statements)
     return Script(
         kind="script" if several else first.kind,
-        only_reads=only_reads and not any(s.may_have_side_effects for s in statements),
+        only_reads=only_reads,
         reads=frozenset(name for s in statements for _, name in s.reads),
         writes=frozenset(name for s in statements for _, name in s.writes),
         writes_anything=writes_anything or _writes_elsewhere(statements, dialect),

@@ -50,6 +50,11 @@ def _twin_of(original: type[Any], members: Any) -> type[Any]:
     return twin
 
 
+def _itself(original: Any) -> Any:
+    """How a twin is pickled: as a call of this with its original."""
+    return original
+
+
 def _queryset_members(original: type[Any]) -> dict[str, Any]:
     def __call__(self: Any) -> Any:
         return queryset_with_policy(self, self._cache_me_policy)
@@ -64,7 +69,7 @@ def _queryset_members(original: type[Any]) -> dict[str, Any]:
         return as_original(self)._clone()
 
     def __reduce_ex__(self: Any, protocol: Any) -> Any:
-        return as_original(self).__reduce_ex__(protocol)
+        return _itself, (as_original(self),)
 
     return {
         "__module__": original.__module__,
@@ -90,7 +95,7 @@ def _manager_members(original: type[Any]) -> dict[str, Any]:
     def __reduce_ex__(self: Any, protocol: Any) -> Any:
         plain = original.__new__(original)
         plain.__dict__.update(self.__dict__)
-        return plain.__reduce_ex__(protocol)
+        return _itself, (plain,)
 
     return {
         "__module__": original.__module__,

@@ -18,6 +18,7 @@ from .. import _engine, conf
 from ..counters import count, not_filled, passed
 from ..databases.catalog import catalog_of
 from ..databases.connection import Footing, footing_of, store_for
+from ..databases.drivers import driver_for
 from ..databases.identity import Identity, identity_of
 from ..databases.sessions import settle_unknown_outcomes
 from ..databases.statements import Script, read_script
@@ -26,7 +27,7 @@ from ..registry import cache_me_registry
 from ..stores.base import Reading, Store
 from ..stores.dependencies import ALL, SCHEMA, any_of, pack, permanent_of
 from . import bypass
-from .key import key_of
+from .key import encoded_parameters, key_of, table_key_of
 from .layout import Layout, convert, layout_of
 from .policy import NO_CACHE, Plan, plan_of
 from .replay import instances, raw_rows
@@ -107,17 +108,7 @@ class _CompiledRead:
             identity = self._asked_identity()
         if identity.uncacheable:
             raise _Pass(identity.uncacheable)
-        key = key_of(
-            self.plan.kind,
-            self.queryset.model._meta.label_lower,
-            self.plan.is_table,
-            self.sql,
-            self.params,
-            "instances|" + layout.signature,
-            identity.key,
-        )
-        if key is None:
-            raise _Pass("unknown_parameter")
+        key = self._key(layout, identity)
         store = store_for(self.wrapper, identity)
         fingerprint = layout.fingerprint
         if self.plan.is_table:
@@ -130,6 +121,18 @@ class _CompiledRead:
         count("hits")
         debug(f"Retrieving data from key '{key}' from cache")
         return convert(self.compiler, rows, layout.own)
+
+    def _key(self, layout: Layout, identity: Identity) -> str:
+        label = self.queryset.model._meta.label_lower
+        if self.plan.is_table:
+            return table_key_of(self.plan.kind, label)
+        driver = driver_for(self.wrapper)
+        assert driver is not None
+        params = encoded_parameters(self.params, driver.plain_parameter)
+        if params is None:
+            raise _Pass("unknown_parameter")
+        result = "instances|" + layout.signature
+        return key_of(self.plan.kind, label, self.sql, params, result, identity.key)
 
     def _asked_identity(self) -> Identity:
         try:

@@ -57,7 +57,7 @@ class SharedMemoryStore(Store):
             return "no_store"
         milliseconds = 0 if timeout is None else max(1, int(timeout * 1000))
         return entries.put(
-            self._namespaced(key), self._table, fingerprint, rows, *reading, ttl_ms=milliseconds
+            self._namespaced(key), fingerprint, rows, reading.dependencies, reading.versions, milliseconds
         )
 
     def clock(self) -> int:
