@@ -108,7 +108,10 @@ class ObservedCursor:
         if not was_open:
             state.end_transaction()
             if script.begins or script.is_savepoint:
-                state.began_by_savepoint = script.is_savepoint
+                # SQLite in autocommit: the release of this savepoint is the commit.
+                state.began_by_savepoint = script.is_savepoint and self._driver.commits_by_itself(
+                    state.raw, script.kind
+                )
                 if self._driver.snapshots_always:
                     # The clock before the snapshot: what is not younger was committed before it.
                     state.clock = place_of(self._wrapper)[1].clock()
