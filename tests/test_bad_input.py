@@ -259,7 +259,7 @@ def test_unknown_field_types_are_counted(alias):
 HOSTILE = [
     "UPDATE shop_category SET name = 'b' /* ",
     "UPDATE shop_category SET name = 'b'; --",
-    "UPDATE \"shop_category\" SET name = '\"; DROP TABLE shop_category; --'",
+    'UPDATE "shop_category" SET name = \'"; DROP TABLE shop_category; --\'',
     "WITH shop_tag AS (SELECT 1) UPDATE shop_category SET name = 'b'",
     "UPDATE/**/shop_category/**/SET/**/name='b'",
     "SELECT 1; UPDATE shop_category SET name = 'b'",

@@ -113,7 +113,7 @@ def test_wrong_options(values, message, style):
         options = type("Options", (CacheMeOptions,), values)
     else:
 
-        class options(CacheMeOptions):  # noqa: N801
+        class options(CacheMeOptions):
             def __init__(self, model_class):
                 super().__init__(model_class)
                 self.__dict__.update(values)

@@ -133,7 +133,8 @@ def write_in_a_cte(alias, category):
         pytest.skip("SQLite has no writes in CTEs")
     with connections[alias].cursor() as cursor:
         cursor.execute(
-            "WITH gone AS (DELETE FROM shop_category WHERE name = 'a' RETURNING name) SELECT count(*) FROM gone"
+            "WITH gone AS (DELETE FROM shop_category WHERE name = 'a' RETURNING name)"
+            " SELECT count(*) FROM gone"
         )
     return []
 
@@ -298,7 +299,8 @@ def test_autocommitted_write(alias, category, write):
 IN_ATOMIC = [
     write
     for write in WRITES
-    if write not in (several_statements, raw_transaction, raw_savepoint_outside_of_a_transaction, driver_script)
+    if write
+    not in (several_statements, raw_transaction, raw_savepoint_outside_of_a_transaction, driver_script)
 ]
 
 

@@ -25,17 +25,17 @@ class ConnectionState:
     """One driver connection, as far as caching is concerned."""
 
     __slots__ = (
-        "raw",
+        "began_by_savepoint",
+        "changed",
+        "clock",
         "driver",
+        "raw",
+        "schema_version",
+        "snapshot_exists",
+        "special_transaction",
+        "unfinished_cursors",
         "written",
         "written_tables",
-        "schema_version",
-        "changed",
-        "special_transaction",
-        "began_by_savepoint",
-        "clock",
-        "snapshot_exists",
-        "unfinished_cursors",
     )
 
     def __init__(self, raw: Any, driver: Driver | None) -> None:
@@ -62,8 +62,10 @@ class ConnectionState:
 
     @property
     def writes_elsewhere(self) -> bool:
-        """Whether the session has objects of its own (temporary triggers, attached databases) by which a write
-        may reach tables that the catalog doesn't tell of."""
+        """Whether the session has objects of its own (temporary triggers, attached databases).
+
+        A write may reach tables by them that the catalog doesn't tell of.
+        """
         if self.driver is None or not self.changed:
             return False
         return self.changed == TEMPORARY_OBJECTS or self.driver.dialect == "sqlite"

@@ -12,12 +12,12 @@ from ..databases.statements import Script, read_script
 from .announcement import Announcement, announce
 from .write_set import add_writes, place_of
 
-#: Driver methods and attributes that execute nothing; any other one may write anything (COPY and its like).
+#: Driver methods that execute nothing; any other one may write anything (COPY and its like).
 _HARMLESS = frozenset(
     "arraysize connection description lastrowid rowcount rownumber query statusmessage name itersize"
     " scrollable withhold setinputsizes setoutputsize mogrify row_factory binary_types closed pgresult_ptr"
-    " format adapters pgresult pgconn nextset set_result results scroll string_types tzinfo_factory typecaster"
-    " _query _rowcount _results _conn _last_query messages callproc_result cast".split()
+    " format adapters pgresult pgconn nextset set_result results scroll string_types tzinfo_factory"
+    " typecaster _query _rowcount _results _conn _last_query messages callproc_result cast".split()
 )
 
 
@@ -45,7 +45,7 @@ class ObservedCursor:
         self._announcement: Announcement | None = None
         #: Rows are still to come (counted only where that matters to other statements).
         self._unfinished = False
-        #: The driver's call went unseen and may still be at work: its commit is over when the cursor is closed.
+        #: The driver's call may still be at work: its commit is over when the cursor is closed.
         self._lazy = False
 
     # What executes.
@@ -233,6 +233,6 @@ class ObservedCursor:
         else:
             setattr(self._cursor, name, value)
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:  # isinstance(cursor.cursor, sqlite3.Cursor) and its like
         return type(self._cursor)
