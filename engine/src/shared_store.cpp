@@ -260,7 +260,7 @@ PutOutcome SharedStore::store(std::string_view key, std::string_view value, std:
     facts.checksum = facts.checksum_of(value, seed_);
   }
   PutOutcome outcome = PutOutcome::busy;
-  const bool held = with_shard(number, [&](Shard& shard) {
+  const auto change_shard = [&](Shard& shard) {
     std::uint32_t index = 0;
     const Found found = shard.find(facts.hash, key, index);
     if (found == Found::unsound) return false;
@@ -287,8 +287,10 @@ PutOutcome SharedStore::store(std::string_view key, std::string_view value, std:
     count(shard.header().puts);
     outcome = PutOutcome::stored;
     return true;
-  });
-  // Held, but the shard was unsound: it is empty now, and the next put will do.
+  };
+  bool held = with_shard(number, change_shard);
+  // Held, but the shard was unsound: it is empty now.
+  if (held && outcome == PutOutcome::busy) held = with_shard(number, change_shard);
   return held || owner_word_.load(kRelaxed) != 0 ? outcome : PutOutcome::unusable;
 }
 

@@ -306,6 +306,39 @@ TEST_F(SharedStoreTest, ThreadsShareOneObject) {
   Sound();
 }
 
+TEST_F(SharedStoreTest, WithoutAnOwnerRecordItIsOfNoUseUntilOneComesFree) {
+  auto hog = std::make_unique<OwnerRecords>(store().file(), OwnerRecords::Layout{4096, 4, 1024});
+  while (hog->acquire().ok()) {
+  }
+  EXPECT_EQ(store().put("a", "1"), PutOutcome::unusable);
+  Miss("a");
+  EXPECT_FALSE(store().erase("a"));
+  hog.reset();
+  for (int tries = 0; tries < 1000 && store().put("a", "2") != PutOutcome::stored; ++tries) ::usleep(1000);
+  Hit("a", "2");
+}
+
+TEST_F(SharedStoreTest, ClosingAllDescriptorsIsNoticedWithinALease) {
+  EXPECT_TRUE(run_in_child([&] {
+    Put("a", "1");
+    const auto record_is_held = [&] {  // asked by another process, as it would ask
+      return !run_in_child([&] {
+        OwnerRecords others(store().file(), OwnerRecords::Layout{4096, 4, 1024});
+        int taken = 0;
+        while (others.acquire().ok()) ++taken;
+        return taken == 1024;
+      });
+    };
+    bool passed = record_is_held();
+    for (int descriptor = 3; descriptor < 256; ++descriptor) ::close(descriptor);
+    passed = passed && !record_is_held();
+    ::usleep(1'100'000);
+    passed = passed && !store().refresh_needed();
+    std::string value;
+    return passed && store().get("a", value) && record_is_held();
+  }));
+}
+
 // A store of one shard, with a child that goes on doing `work` until it is caught with the shard's lock in
 // its hands, and stopped there.
 class CaughtHolderTest : public SharedStoreTest {

@@ -110,8 +110,8 @@ class SharedStore {
   // The path is looked at no more than once a second, so ask as often as you like.
   bool refresh_needed();
 
-  // Goes through all that is stored, a shard at a time, under its lock: for tests, and for people in doubt.
-  // Errors: `corrupt`, and what was found. Busy shards are left out.
+  // Goes through all that is stored, a shard at a time, under its lock (so others may find it busy): for
+  // tests, and for people in doubt. Errors: `corrupt`, and what was found. Busy shards are left out.
   Status check();
 
   const MappedFile& file() const noexcept { return file_; }
