@@ -7,6 +7,8 @@
 NB_MODULE(_engine, module) {
   module.doc() =
       "The C++ engine of django_cache_me; an internal module, its names may change at any release.";
+  // Stores and version tables are kept by the Python face until the process ends.
+  nanobind::set_leak_warnings(false);
   cache_me::python::register_engine_error(module);
   register_row_codec(module);
   register_sql_scanner(module);
