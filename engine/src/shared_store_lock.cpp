@@ -33,12 +33,12 @@ bool ShardLock::wait(const OwnerRecords& owners, std::atomic<std::uint64_t>& bac
     return seen == 0 &&
            word_.compare_exchange_strong(seen, owner_, std::memory_order_acquire, std::memory_order_relaxed);
   };
-  if (back_off_until.load(std::memory_order_relaxed) > coarse_ns()) return false;
   // A holder that runs is done within a microsecond or few.
   for (int spin = 0; spin < kSpins; ++spin) {
     relax();
     if (try_to_take()) return true;
   }
+  if (back_off_until.load(std::memory_order_relaxed) > coarse_ns()) return false;
   // Otherwise it probably waits for a processor: let it have this one. (A futex would need a system call at
   // each release, or a second word that a killed waiter leaves wrong.)
   const std::uint64_t began = monotonic_ns();

@@ -18,7 +18,7 @@ namespace cache_me {
 
 inline constexpr std::uint64_t kLockWaitNs = 20'000'000;      // the longest wait for a living holder
 inline constexpr std::uint64_t kLockProbeNs = 1'000'000;      // how often a waiter asks whether it lives
-inline constexpr std::uint64_t kLockBackOffNs = 100'000'000;  // after a wait in vain, nobody of us waits
+inline constexpr std::uint64_t kLockBackOffNs = 100'000'000;  // after a wait in vain, we only spin
 
 // Held from a successful construction to the end of the scope.
 class ShardLock {
