@@ -218,7 +218,7 @@ def test_bytes_in_entries_are_never_trusted(sqlite, tmp_path):
         list(Category.objects.order_by("pk"))
         for _ in range(150):
             for _ in range(40):
-                _spoil(path, chance.randrange(40000, 1 << 20), chance.randbytes(8))
+                _spoil(path, chance.randrange(40000, 1 << 20), chance.getrandbits(64).to_bytes(8, "little"))
             assert [category.name for category in Category.objects.order_by("pk")] == expected
     shared_memory._opened.clear()
 

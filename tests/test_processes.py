@@ -115,7 +115,7 @@ def test_a_forked_child_goes_on(sqlite):
                 status = 0 if names() == ["b"] else 2
         finally:
             os._exit(status)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert os.WEXITSTATUS(os.waitpid(child, 0)[1]) == 0
     assert names() == ["b"]
 
 

@@ -32,6 +32,8 @@ void append(Encoder& encoder, const Token& token) {
       return encoder.append_text(token.type, token.data.data(), token.length);
     case Type::bytes:
       return encoder.append_bytes(token.data);
+    case Type::memory_view:
+      return encoder.append_memory_view(token.data);
     case Type::decimal:
       return encoder.append_decimal(token.data);
     case Type::date:

@@ -179,6 +179,11 @@ PyRef make_value(Decoder& decoder, Token& token, int depth) {
     case Type::bytes:
       return PyRef::steal(
           PyBytes_FromStringAndSize(token.data.data(), static_cast<Py_ssize_t>(token.data.size())));
+    case Type::memory_view: {
+      const PyRef bytes = PyRef::steal(
+          PyBytes_FromStringAndSize(token.data.data(), static_cast<Py_ssize_t>(token.data.size())));
+      return bytes ? PyRef::steal(PyMemoryView_FromObject(bytes.get())) : PyRef();
+    }
     case Type::decimal:
       return make_decimal(token);
     case Type::date:

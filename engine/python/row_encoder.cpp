@@ -154,6 +154,16 @@ Encoded encode_date(Encoder& encoder, PyObject* value) {
   return Encoded::ok;
 }
 
+// Only a plain run of bytes; other shapes and formats are unknown types.
+Encoded encode_memory_view(Encoder& encoder, PyObject* value) {
+  const Py_buffer* view = PyMemoryView_GET_BUFFER(value);
+  const bool plain = view->ndim == 1 && view->itemsize == 1 && view->format != nullptr &&
+                     std::strcmp(view->format, "B") == 0 && PyBuffer_IsContiguous(view, 'C') != 0;
+  if (!plain) return Encoded::unknown_type;
+  encoder.append_memory_view({static_cast<const char*>(view->buf), static_cast<std::size_t>(view->len)});
+  return Encoded::ok;
+}
+
 // Lists and tuples alike; their length may not change meanwhile, for no Python code of others runs here.
 Encoded encode_sequence(Encoder& encoder, PyObject* value, Type type, Unknown& unknown, int depth) {
   const Py_ssize_t size = Py_SIZE(value);
@@ -197,6 +207,7 @@ Encoded encode_other(Encoder& encoder, PyObject* value, Unknown& unknown, int de
     encoder.append_bytes({PyBytes_AS_STRING(value), static_cast<std::size_t>(PyBytes_GET_SIZE(value))});
     return Encoded::ok;
   }
+  if (type == &PyMemoryView_Type) return encode_memory_view(encoder, value);
   if (depth >= kMaxDepth) return Encoded::unknown_type;
   if (type == &PyList_Type) return encode_sequence(encoder, value, Type::list, unknown, depth);
   if (type == &PyTuple_Type) return encode_sequence(encoder, value, Type::tuple, unknown, depth);

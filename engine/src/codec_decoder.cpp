@@ -134,12 +134,13 @@ bool Decoder::take_value(Token& token) noexcept {
     case Type::text_ucs4:
       return take_text(token);
     case Type::bytes:
+    case Type::memory_view:
     case Type::decimal:
     case Type::big_int: {
       std::size_t size;
       if (!take_length(size) || !take_data(size, token.data)) return false;
       if (token.type == Type::big_int) return is_hexadecimal(token.data);
-      return token.type == Type::bytes || is_ascii(token.data);
+      return token.type == Type::bytes || token.type == Type::memory_view || is_ascii(token.data);
     }
     case Type::date:
       return take(token.moment.year) && take(token.moment.month) && take(token.moment.day);
@@ -167,7 +168,7 @@ bool Decoder::next(Token& token) noexcept {
     token.type = failed_ ? Type::malformed : Type::end;
     return false;
   }
-  std::uint8_t tag;
+  std::uint8_t tag = 0;
   take(tag);
   token.type = static_cast<Type>(tag);
   if (take_value(token)) return true;

@@ -54,6 +54,10 @@ void Encoder::append_bytes(std::string_view data) {
   append_sized(Type::bytes, data);
 }
 
+void Encoder::append_memory_view(std::string_view data) {
+  append_sized(Type::memory_view, data);
+}
+
 void Encoder::append_decimal(std::string_view text) {
   append_sized(Type::decimal, text);
 }

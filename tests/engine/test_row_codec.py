@@ -133,6 +133,13 @@ def test_uuid_is_whole():
     assert (back, hash(back), str(back), back.is_safe) == (value, hash(value), str(value), value.is_safe)
 
 
+def test_views_of_bytes_come_back_as_views():
+    back = _engine.decode_value(_engine.encode_value(memoryview(b"\x00\xff")))
+    assert type(back) is memoryview
+    assert back == b"\x00\xff"
+    assert _engine.encode_value(memoryview(b"x")) != _engine.encode_value(b"x")
+
+
 def test_mutable_values_are_made_anew():
     encoded = _engine.encode_rows([([1], {"a": []})])
     one, other = _engine.decode_rows(encoded), _engine.decode_rows(encoded)
@@ -157,7 +164,8 @@ class Name(str):
         object(),
         {1, 2},
         bytearray(b"x"),
-        memoryview(b"x"),
+        memoryview(b"xxxx").cast("I"),
+        memoryview(b"xxxx")[::2],
         1j,
         collections.OrderedDict(a=1),
         datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone(datetime.timedelta(hours=1), "MEZ")),

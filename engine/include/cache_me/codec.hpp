@@ -49,8 +49,9 @@ enum class Type : std::uint8_t {
   list = 19,
   tuple = 20,
   dict = 21,
-  end = 254,        // decoder only: no bytes are left
-  malformed = 255,  // decoder only
+  memory_view = 22,  // of bytes; what psycopg 2 gives for binary columns
+  end = 254,         // decoder only: no bytes are left
+  malformed = 255,   // decoder only
 };
 
 // What zone an aware time or datetime carries.
@@ -95,6 +96,7 @@ class Encoder {
   // `data` holds `length` code points of 1, 2 or 4 bytes each, as `type` (one of the text_…) says.
   void append_text(Type type, const void* data, std::size_t length);
   void append_bytes(std::string_view data);
+  void append_memory_view(std::string_view data);
   void append_decimal(std::string_view text);
   void append_date(const Moment& moment);
   void append_time(const Moment& moment);
@@ -122,7 +124,7 @@ struct Token {
   Type type = Type::malformed;
   std::int64_t integer = 0;  // int8, int32, int64
   double number = 0;         // float64
-  std::string_view data;     // text in its kind, bytes, big_int, decimal, uuid (16 bytes)
+  std::string_view data;     // text in its kind, bytes, memory_view, big_int, decimal, uuid (16 bytes)
   std::size_t length = 0;    // text: code points; nests: values, or pairs of a dict
   Moment moment;             // date, time, datetime
   Duration duration;         // timedelta
