@@ -24,19 +24,20 @@ NameSet names(std::initializer_list<std::string_view> lists) {
 }
 
 constexpr std::string_view kEverywhere =
-    "abs acos acosh ascii asin asinh atan atan2 atanh avg bit_and bit_or bit_xor ceil ceiling coalesce "
+    "abs acos ascii asin atan atan2 avg bit_and bit_or bit_xor ceil ceiling coalesce "
     "concat "
-    "concat_ws cos cosh cot count cume_dist degrees dense_rank exp first_value floor greatest group_concat "
+    "concat_ws cos cot count cume_dist degrees dense_rank exp first_value floor greatest "
     "lag "
-    "last_value lead least left length ln log log10 log2 lower lpad ltrim max md5 min mod nth_value ntile "
+    "last_value lead least left length ln log log10 lower lpad ltrim max md5 min mod nth_value ntile "
     "nullif "
     "percent_rank pi pow power radians rank repeat replace reverse right round row_number rpad rtrim sign "
-    "sin sinh "
-    "sqrt stddev_pop stddev_samp substr substring sum tan tanh trim trunc upper var_pop var_samp any_value "
+    "sin "
+    "sqrt stddev_pop stddev_samp substr substring sum tan trim upper var_pop var_samp any_value "
     "cast";
 
 constexpr std::string_view kSqlite =
-    "bitxor django_date_extract django_date_trunc django_datetime_cast_date django_datetime_cast_time "
+    "acosh asinh atanh cosh sinh tanh trunc log2 group_concat bitxor django_date_extract django_date_trunc "
+    "django_datetime_cast_date django_datetime_cast_time "
     "django_datetime_extract django_datetime_trunc django_format_dtdelta django_time_diff "
     "django_time_extract "
     "django_time_trunc django_timestamp_diff regexp sha1 sha224 sha256 sha384 sha512 "
@@ -55,7 +56,8 @@ constexpr std::string_view kSqlite =
 constexpr std::string_view kSqliteClock = "date time datetime julianday unixepoch strftime timediff";
 
 constexpr std::string_view kPostgresqlValues =
-    "acosd asind atand atan2d cbrt cosd cotd div erf erfc factorial gamma gcd lcm lgamma min_scale scale "
+    "acosh asinh atanh cosh sinh tanh trunc acosd asind atand atan2d cbrt cosd cotd div erf erfc factorial "
+    "gamma gcd lcm lgamma min_scale scale "
     "sind tand "
     "trim_scale width_bucket bit_count bit_length btrim char_length character_length chr convert "
     "convert_from "
@@ -65,7 +67,7 @@ constexpr std::string_view kPostgresqlValues =
     "set_bit set_byte sha224 sha256 sha384 sha512 split_part starts_with string_to_array string_to_table "
     "strpos "
     "substring to_ascii to_bin to_hex to_oct translate unistr casefold unaccent similarity word_similarity "
-    "strict_word_similarity show_trgm levenshtein soundex difference metaphone dmetaphone "
+    "strict_word_similarity show_trgm levenshtein "
     // Dates: the zone and the styles are the session's, which the key holds.
     "age date date_add date_bin date_part date_subtract date_trunc extract isfinite justify_days "
     "justify_hours "
@@ -101,14 +103,14 @@ constexpr std::string_view kPostgresqlStructures =
     "jsonb_extract_path_text jsonb_insert jsonb_object jsonb_object_keys jsonb_path_exists jsonb_path_match "
     "jsonb_path_query jsonb_path_query_array jsonb_path_query_first jsonb_pretty jsonb_set jsonb_set_lax "
     "jsonb_strip_nulls jsonb_typeof to_json to_jsonb hstore akeys avals skeys svals hstore_to_json "
-    "hstore_to_jsonb slice exist defined hstore_to_array hstore_to_matrix "
+    "hstore_to_jsonb hstore_to_array hstore_to_matrix "
     "int4range int8range numrange tsrange tstzrange daterange int4multirange int8multirange nummultirange "
     "tsmultirange tstzmultirange datemultirange multirange isempty lower_inc lower_inf upper_inc upper_inf "
     "range_merge abbrev broadcast family host hostmask inet_merge inet_same_family masklen netmask network "
     "set_masklen macaddr8_set7bit area box center circle diagonal diameter height isclosed isopen line lseg "
     "npoints path pclose point polygon popen radius slope width bound_box "
     "num_nonnulls num_nulls uuid_extract_timestamp uuid_extract_version xmlelement xmlforest xmlconcat xpath "
-    "xpath_exists xmlcomment subpath subltree nlevel lca text2ltree ltree2text "
+    "xpath_exists xmlcomment subpath subltree nlevel text2ltree ltree2text "
     // PostGIS: pure functions of geometries.
     "st_area st_asbinary st_asewkb st_asewkt st_asgeojson st_asgml st_askml st_assvg st_astext st_azimuth "
     "st_boundary st_buffer st_centroid st_closestpoint st_collect st_contains st_containsproperly "
@@ -126,7 +128,8 @@ constexpr std::string_view kPostgresqlStructures =
     "st_y st_z";
 
 constexpr std::string_view kMysqlValues =
-    "bin binary bit_count bit_length char char_length character_length compress conv convert crc32 elt "
+    "group_concat log2 bin binary bit_count bit_length char char_length character_length compress conv "
+    "convert crc32 elt "
     "export_set "
     "field find_in_set format format_bytes from_base64 hex if ifnull inet_aton inet_ntoa inet6_aton "
     "inet6_ntoa "
@@ -165,39 +168,48 @@ constexpr std::string_view kMysqlValues =
     "mbroverlaps "
     "mbrtouches mbrwithin mbrcoveredby mbrdisjoint point polygon linestring";
 
-constexpr std::string_view kVolatile =
-    "random rand randomblob random_normal random_bytes now clock_timestamp statement_timestamp "
-    "transaction_timestamp timeofday current_timestamp current_date current_time localtime localtimestamp "
-    "curdate "
-    "curtime sysdate utc_date utc_time utc_timestamp uuid uuid_short sys_guid gen_random_uuid uuidv4 uuidv7 "
-    "uuid_v4 "
-    "uuid_v7 uuid_generate_v1 uuid_generate_v1mc uuid_generate_v4 gen_random_bytes pg_sleep pg_sleep_for "
-    "pg_sleep_until sleep benchmark txid_current txid_current_if_assigned txid_current_snapshot "
-    "pg_current_xact_id pg_current_xact_id_if_assigned pg_current_snapshot pg_size_pretty pg_relation_size "
-    "pg_table_size pg_total_relation_size pg_database_size pg_column_size sqlite_version sqlite_source_id "
-    "sqlite_compileoption_used sqlite_compileoption_get version pg_get_serial_sequence pg_get_indexdef "
-    "pg_get_constraintdef pg_get_expr pg_table_is_visible obj_description col_description to_regclass "
-    "to_regtype "
-    "format_type pg_typeof";
+// Lists by dialect: what is built in here may be a user's function, which writes, there.
+constexpr std::string_view kSqliteVolatile =
+    "random rand randomblob uuidv4 uuidv7 sqlite_version sqlite_source_id sqlite_compileoption_used "
+    "sqlite_compileoption_get";
+constexpr std::string_view kSqliteSession = "last_insert_rowid changes total_changes";
 
-constexpr std::string_view kSession =
-    "currval lastval last_insert_id last_insert_rowid changes total_changes row_count found_rows "
-    "connection_id "
-    "current_user current_role current_database current_schema current_schemas current_catalog "
-    "current_setting "
-    "session_user system_user user database schema pg_backend_pid inet_client_addr inet_client_port "
-    "inet_server_addr inet_server_port has_table_privilege has_column_privilege has_schema_privilege "
-    "pg_has_role "
-    "pg_is_in_recovery pg_last_wal_replay_lsn pg_last_wal_receive_lsn pg_last_xact_replay_timestamp "
-    "pg_postmaster_start_time is_free_lock is_used_lock charset coercibility collation";
+constexpr std::string_view kPostgresqlVolatile =
+    "random random_normal now clock_timestamp statement_timestamp transaction_timestamp timeofday "
+    "current_timestamp current_time localtime localtimestamp gen_random_uuid uuidv4 uuidv7 uuid_generate_v1 "
+    "uuid_generate_v1mc uuid_generate_v4 pg_sleep pg_sleep_for pg_sleep_until txid_current "
+    "txid_current_if_assigned txid_current_snapshot pg_current_xact_id pg_current_xact_id_if_assigned "
+    "pg_current_snapshot pg_size_pretty pg_relation_size pg_table_size pg_total_relation_size "
+    "pg_database_size "
+    "pg_column_size version pg_get_serial_sequence pg_get_indexdef pg_get_constraintdef pg_get_expr "
+    "pg_get_userbyid "
+    "pg_get_viewdef pg_table_is_visible obj_description col_description to_regclass to_regtype format_type "
+    "pg_typeof pg_encoding_to_char pg_get_keywords pg_control_system pg_relation_filepath";
+constexpr std::string_view kPostgresqlSession =
+    "currval lastval current_database current_schema current_schemas current_setting session_user "
+    "pg_backend_pid "
+    "inet_client_addr inet_client_port inet_server_addr inet_server_port has_table_privilege "
+    "has_column_privilege "
+    "has_schema_privilege pg_has_role pg_is_in_recovery pg_last_wal_replay_lsn pg_last_wal_receive_lsn "
+    "pg_last_xact_replay_timestamp pg_postmaster_start_time pg_is_other_temp_schema pg_my_temp_schema "
+    "row_security_active";
+
+constexpr std::string_view kMysqlVolatile =
+    "rand random_bytes now current_timestamp current_date current_time localtime localtimestamp curdate "
+    "curtime "
+    "sysdate utc_date utc_time utc_timestamp uuid uuid_short sys_guid sleep benchmark version";
+constexpr std::string_view kMysqlSession =
+    "last_insert_id row_count found_rows connection_id current_user current_role session_user system_user "
+    "user "
+    "database schema is_free_lock is_used_lock charset coercibility collation lastval";
 
 // Known to write, lock, signal or run handed SQL; the families pg_*, lo_* and dblink* are matched below.
 constexpr std::string_view kSideEffect =
     "nextval setval set_config query_to_xml query_to_xmlschema query_to_xml_and_xmlschema cursor_to_xml "
     "table_to_xml schema_to_xml database_to_xml ts_stat ts_rewrite crosstab load_extension load_file "
     "get_lock "
-    "release_lock release_all_locks writefile readfile edit fts3_tokenizer sqlite_rename_table "
-    "master_pos_wait source_pos_wait wait_for_executed_gtid_set sys_exec sys_eval";
+    "release_lock release_all_locks writefile readfile edit fts3_tokenizer master_pos_wait source_pos_wait "
+    "wait_for_executed_gtid_set sys_exec sys_eval";
 
 constexpr std::string_view kPlainTypes =
     "bigint bigserial bit bool boolean box bpchar bytea char character cidr circle citext date "
@@ -236,13 +248,16 @@ bool starts_with(std::string_view name, std::string_view prefix) {
 
 FunctionClass classify_function(std::string_view name, Dialect dialect) noexcept {
   static const NameSet kSqliteClockSet = names({kSqliteClock});
-  static const NameSet kVolatileSet = names({kVolatile});
-  static const NameSet kSessionSet = names({kSession});
+  static const NameSet kVolatileSets[] = {names({kSqliteVolatile}), names({kPostgresqlVolatile}),
+                                          names({kMysqlVolatile})};
+  static const NameSet kSessionSets[] = {names({kSqliteSession}), names({kPostgresqlSession}),
+                                         names({kMysqlSession})};
   static const NameSet kSideEffectSet = names({kSideEffect});
+  const auto index = static_cast<std::size_t>(dialect);
   if (deterministic(dialect).count(name)) return FunctionClass::deterministic;
   if (dialect == Dialect::sqlite && kSqliteClockSet.count(name)) return FunctionClass::clock_argument;
-  if (kVolatileSet.count(name)) return FunctionClass::volatile_;
-  if (kSessionSet.count(name)) return FunctionClass::session;
+  if (kVolatileSets[index].count(name)) return FunctionClass::volatile_;
+  if (kSessionSets[index].count(name)) return FunctionClass::session;
   if (kSideEffectSet.count(name) || starts_with(name, "lo_") || starts_with(name, "dblink") ||
       starts_with(name, "pg_") || starts_with(name, "binary_upgrade_")) {
     return FunctionClass::side_effect;
@@ -261,13 +276,13 @@ FunctionClass classify_bare_word(std::string_view word, Dialect dialect) noexcep
   static const NameSet kClock = names({"current_date current_time current_timestamp"});
   static const NameSet kMoreClock =
       names({"localtime localtimestamp utc_date utc_time utc_timestamp sysdate"});
-  static const NameSet kPostgresqlSession =
+  static const NameSet kPostgresqlWords =
       names({"current_catalog current_role current_schema current_user session_user system_user user"});
-  static const NameSet kMysqlSession = names({"current_user current_role session_user system_user rownum"});
+  static const NameSet kMysqlWords = names({"current_user current_role session_user system_user rownum"});
   if (kClock.count(word)) return FunctionClass::volatile_;
   if (dialect == Dialect::sqlite) return FunctionClass::deterministic;
   if (kMoreClock.count(word)) return FunctionClass::volatile_;
-  const NameSet& session = dialect == Dialect::postgresql ? kPostgresqlSession : kMysqlSession;
+  const NameSet& session = dialect == Dialect::postgresql ? kPostgresqlWords : kMysqlWords;
   return session.count(word) ? FunctionClass::session : FunctionClass::deterministic;
 }
 
