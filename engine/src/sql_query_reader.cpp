@@ -207,8 +207,11 @@ std::size_t StatementReader::after_item(std::size_t i, std::size_t end) {
   return failed_ ? end : i;
 }
 
-// The index behind the JOIN that stands at `i`, or `i`.
+// The index behind the JOIN that stands at `i`, or `i`. Looks at a few words only: "left left left …" is read
+// once.
 std::size_t StatementReader::join_keyword(std::size_t i, std::size_t end) const {
+  constexpr std::size_t kLongestJoin = 5;  // NATURAL LEFT OUTER JOIN, and SQLite takes them in any order
+  end = std::min(end, i + kLongestJoin);
   for (std::size_t j = i; j < end; ++j) {
     switch (token(j).keyword) {
       case kw_natural:
