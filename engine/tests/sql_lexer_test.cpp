@@ -11,10 +11,10 @@ namespace {
 // The tokens' raw texts, joined by "|", or the error in brackets.
 std::string cut(std::string_view sql, Dialect dialect) {
   const TokenStream stream = tokenize_sql(sql, dialect);
-  if (stream.error) return std::string("[") + stream.error + "]";
   std::string result;
+  if (stream.error) return result.append("[").append(stream.error).append("]");
   for (std::size_t i = 0; i < stream.tokens.size(); ++i) {
-    result += (i == 0 ? "" : "|") + std::string(stream.raw(i));
+    result.append(i == 0 ? "" : "|").append(stream.raw(i));
   }
   return result;
 }

@@ -544,5 +544,48 @@ TEST(ScannerHostile, AMegabyteIsReadOrRefused) {
   }
 }
 
+// Taken from what Django 6.1 sends.
+TEST(ScannerDjango, Sqlite) {
+  expect_readable(
+      kSqlite, "auth_user",
+      R"(SELECT * FROM (SELECT "auth_user"."id" AS "col1", ROW_NUMBER() OVER (PARTITION BY "auth_user"."is_staff" )"
+      R"(ORDER BY "auth_user"."id") AS "qual0" FROM "auth_user") "qualify" WHERE "qual0" <= %s)");
+  expect_readable(
+      kSqlite, "auth_user",
+      R"(SELECT django_datetime_trunc(%s, "auth_user"."date_joined", %s, %s) AS "d", COUNT("auth_user"."id") AS "n" )"
+      R"(FROM "auth_user" WHERE "auth_user"."username" LIKE %s ESCAPE '\' GROUP BY 1)");
+  expect_readable(
+      kSqlite, "auth_m",
+      R"(SELECT 1 FROM "auth_m" WHERE (CASE WHEN JSON_TYPE("auth_m"."j", %s) IN ('false','true','null') THEN )"
+      R"(JSON_TYPE("auth_m"."j", %s) ELSE JSON_EXTRACT("auth_m"."j", %s) END) = JSON_EXTRACT(%s, '$'))");
+  expect_write(
+      kSqlite, "insert", "new__auth_m", "auth_m",
+      R"(INSERT INTO "new__auth_m" ("id", "a", "b") SELECT "id", "a", coalesce("b", '') FROM "auth_m")");
+  expect_write(kSqlite, "ddl", "auth_m new__auth_m", "", R"(ALTER TABLE "new__auth_m" RENAME TO "auth_m")");
+  EXPECT_TRUE(
+      scan_one(R"(INSERT INTO "auth_group" ("name") VALUES (%s), (%s) ON CONFLICT("name") DO UPDATE SET )"
+               R"("name" = EXCLUDED."name" RETURNING "auth_group"."id")",
+               kSqlite)
+          .returning);
+  expect_unreadable(kSqlite, "volatile_function",
+                    "SELECT STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW') AS \"n\"");
+}
+
+TEST(ScannerDjango, Postgresql) {
+  expect_readable(
+      kPostgresql, "auth_user",
+      R"(SELECT DATE_TRUNC(%s, "auth_user"."date_joined" AT TIME ZONE %s) AS "d", )"
+      R"((%s || (%s)::text)::text FROM "auth_user" WHERE ("auth_user"."date_joined" AT TIME ZONE %s)::date = %s )"
+      R"(AND UPPER("auth_user"."username"::text) LIKE UPPER(%s) GROUP BY 1)");
+  expect_readable(kPostgresql, "a b",
+                  R"((SELECT "a"."id" AS "col1" FROM "a" LIMIT 3) EXCEPT (SELECT "b"."id" FROM "b"))");
+  expect_write(kPostgresql, "ddl", "x", "",
+               R"(ALTER TABLE "x" ADD COLUMN "y" varchar(3) DEFAULT 'a' NOT NULL; )");
+  expect_write(kPostgresql, "update", "x", "",
+               R"(UPDATE "x" SET "b" = (CASE WHEN ("x"."id" = %s) THEN %s ELSE NULL END)::varchar(3))"
+               R"( WHERE "x"."id" IN (%s))");
+  expect_kind(kPostgresql, "other_harmless", R"(SET CONSTRAINTS "fk" IMMEDIATE)");
+}
+
 }  // namespace
 }  // namespace cache_me
