@@ -219,8 +219,10 @@ class Lexer {
       if (text_[i] == '\0') return fail("stray_byte");
       if (text_[i] == '\\' && !sqlite()) {
         if (escapes) {
-          flags |= kEscapedText;
+          // \\ and \' stand for themselves; Django writes them. Others may spell what is not seen, as \x6e
+          // does.
           ++i;
+          if (i < text_.size() && text_[i] != '\\' && text_[i] != mark) flags |= kEscapedText;
           if (i < text_.size() && text_[i] == '\0') return fail("stray_byte");
           continue;
         }

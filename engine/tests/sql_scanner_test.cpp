@@ -508,7 +508,9 @@ TEST(ScannerHostile, WhatCannotBeCutIsUnknown) {
   expect_readable(kMysql, "a", "SELECT /*+ MAX_EXECUTION_TIME(10) */ 5--1 FROM a");
   expect_unknown(kMysql, "ambiguous_escape", "SELECT 'a\\' OR sleep(1) -- '");
   expect_unknown(kPostgresql, "ambiguous_escape", "SELECT 'a\\' OR 1");
-  expect_unreadable(kPostgresql, "escaped_text", "SELECT E'a\\' FROM b'");
+  expect_readable(kPostgresql, "c", "SELECT E'a\\' FROM b' FROM c");
+  expect_readable(kPostgresql, "a",
+                  R"(SELECT 1 FROM a WHERE x LIKE '%%' || REPLACE(%s, E'\\', E'\\\\') || E'\\%%')");
   expect_readable(kSqlite, "a", "SELECT 'x\\' FROM a");
   expect_readable(kPostgresql, "a", "SELECT 1 /* a /* b */ , now() */ FROM a");
   expect_unknown(kPostgresql, "placeholder_in_text", "SELECT 1 -- %s");
