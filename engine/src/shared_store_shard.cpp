@@ -40,7 +40,9 @@ class Shard::Chain {
         head_(head),
         at_(head),
         data_(shard.block(head).bytes + sizeof(Entry)),
-        room_(kHeadBytes) {}
+        room_(kHeadBytes) {
+    fetch_next();
+  }
 
   // Calls `piece(data, size)` for the next `size` bytes, until it returns false. Found::yes: it never did.
   template <typename Piece>
@@ -52,14 +54,7 @@ class Shard::Chain {
         at_ = next;
         data_ = shard_.block(at_).bytes;
         room_ = kTailBytes;
-        const std::uint32_t after = shard_.block(at_).next.load(kRelaxed);
-        if (shard_.in_range(after)) {  // fetched while this block is copied
-          const char* const ahead = reinterpret_cast<const char*>(&shard_.block(after));
-          __builtin_prefetch(ahead);
-          __builtin_prefetch(ahead + 64);
-          __builtin_prefetch(ahead + 128);
-          __builtin_prefetch(ahead + 192);
-        }
+        fetch_next();
       }
       const std::size_t taken = std::min(size, room_);
       if (!piece(data_, taken)) return Found::no;
@@ -71,6 +66,14 @@ class Shard::Chain {
   }
 
  private:
+  // The next block comes into the cache while this one is copied.
+  void fetch_next() const noexcept {
+    const std::uint32_t next = shard_.block(at_).next.load(kRelaxed);
+    if (!shard_.in_range(next)) return;
+    const char* const ahead = reinterpret_cast<const char*>(&shard_.block(next));
+    for (std::size_t line = 0; line < entries_file::kBlockBytes; line += 64) __builtin_prefetch(ahead + line);
+  }
+
   const Shard& shard_;
   const std::uint32_t head_;
   std::uint32_t at_;
