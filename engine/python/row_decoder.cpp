@@ -77,6 +77,17 @@ PyRef make_uuid(const Token& token) {
   return uuid;
 }
 
+// The format's letter, then the bytes.
+PyRef make_memory_view(const Token& token) {
+  if (token.data.empty() || (token.data.front() != 'B' && token.data.front() != 'c')) return PyRef();
+  const PyRef bytes = PyRef::steal(
+      PyBytes_FromStringAndSize(token.data.data() + 1, static_cast<Py_ssize_t>(token.data.size() - 1)));
+  if (!bytes) return PyRef();
+  PyRef view = PyRef::steal(PyMemoryView_FromObject(bytes.get()));
+  if (!view || token.data.front() == 'B') return view;
+  return PyRef::steal(PyObject_CallMethod(view.get(), "cast", "s", "c"));
+}
+
 PyRef make_zone(const Moment& moment) {
   const CodecTypes& types = codec_types();
   switch (moment.zone) {
@@ -179,11 +190,8 @@ PyRef make_value(Decoder& decoder, Token& token, int depth) {
     case Type::bytes:
       return PyRef::steal(
           PyBytes_FromStringAndSize(token.data.data(), static_cast<Py_ssize_t>(token.data.size())));
-    case Type::memory_view: {
-      const PyRef bytes = PyRef::steal(
-          PyBytes_FromStringAndSize(token.data.data(), static_cast<Py_ssize_t>(token.data.size())));
-      return bytes ? PyRef::steal(PyMemoryView_FromObject(bytes.get())) : PyRef();
-    }
+    case Type::memory_view:
+      return make_memory_view(token);
     case Type::decimal:
       return make_decimal(token);
     case Type::date:

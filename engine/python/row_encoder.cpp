@@ -158,9 +158,12 @@ Encoded encode_date(Encoder& encoder, PyObject* value) {
 Encoded encode_memory_view(Encoder& encoder, PyObject* value) {
   const Py_buffer* view = PyMemoryView_GET_BUFFER(value);
   const bool plain = view->ndim == 1 && view->itemsize == 1 && view->format != nullptr &&
-                     std::strcmp(view->format, "B") == 0 && PyBuffer_IsContiguous(view, 'C') != 0;
+                     (std::strcmp(view->format, "B") == 0 || std::strcmp(view->format, "c") == 0) &&
+                     PyBuffer_IsContiguous(view, 'C') != 0;
   if (!plain) return Encoded::unknown_type;
-  encoder.append_memory_view({static_cast<const char*>(view->buf), static_cast<std::size_t>(view->len)});
+  std::string data(view->format, 1);
+  data.append(static_cast<const char*>(view->buf), static_cast<std::size_t>(view->len));
+  encoder.append_memory_view(data);
   return Encoded::ok;
 }
 

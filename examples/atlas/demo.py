@@ -197,7 +197,9 @@ def _print_table(runs: dict[str, list[Run]], console: Any) -> None:
     figures("median, ms", lambda run: percentile(run, 0.5), ".2f", False)
     figures("p99, ms", lambda run: percentile(run, 0.99), ".2f", False)
     figures("database statements", lambda run: run.total("statements"), ",.0f", False)
-    table.add_row("hit rate of cached querysets", "–", f"{statistics.median(map(hit_rate, runs['on'])):.1%}", "")
+    table.add_row(
+        "hit rate of cached querysets", "–", f"{statistics.median(map(hit_rate, runs['on'])):.1%}", ""
+    )
     console.print(table)
 
 

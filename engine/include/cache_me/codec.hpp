@@ -49,7 +49,7 @@ enum class Type : std::uint8_t {
   list = 19,
   tuple = 20,
   dict = 21,
-  memory_view = 22,  // of bytes; what psycopg 2 gives for binary columns
+  memory_view = 22,  // its format's letter, then its bytes; psycopg 2 gives them for binary columns
   end = 254,         // decoder only: no bytes are left
   malformed = 255,   // decoder only
 };

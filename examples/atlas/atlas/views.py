@@ -37,7 +37,11 @@ def search(request):
     words = request.GET.get("q", "").strip()[:60]
     found = []
     if words:
-        found = City.objects.filter(name__startswith=words).select_related("country").order_by("-population", "id")
+        found = (
+            City.objects.filter(name__startswith=words)
+            .select_related("country")
+            .order_by("-population", "id")
+        )
         found = found[:PAGE]
     return render(request, "atlas/search.html", {"words": words, "cities": found})
 

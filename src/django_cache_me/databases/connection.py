@@ -16,7 +16,7 @@ from ..stores.base import Store
 from ..stores.select import store_of
 from .drivers import OPEN, UNKNOWN, Driver, driver_for
 from .identity import Identity, identity_of, server_facts
-from .statements import TEMPORARY_OBJECTS
+from .statements import TEMPORARY_OBJECTS, UNKNOWN_STATEMENT
 
 _ATTRIBUTE = "_cache_me_state"
 
@@ -68,7 +68,7 @@ class ConnectionState:
         """
         if self.driver is None or not self.changed:
             return False
-        return self.changed == TEMPORARY_OBJECTS or self.driver.dialect == "sqlite"
+        return self.changed in (TEMPORARY_OBJECTS, UNKNOWN_STATEMENT) or self.driver.dialect == "sqlite"
 
     @property
     def in_transaction(self) -> bool:

@@ -9,6 +9,8 @@ from .. import _engine
 
 #: Why a session is changed: it has temporary tables, views or triggers.
 TEMPORARY_OBJECTS = "temporary_objects"
+#: Why a session is changed: something was executed in it that can't be read, so it may be anything.
+UNKNOWN_STATEMENT = "unknown_statement"
 
 _READING_KINDS = frozenset({"select", "explain", "other_harmless"})
 _WRITING_KINDS = frozenset({"insert", "update", "delete", "replace", "merge", "truncate"})
@@ -55,9 +57,9 @@ def read_script(sql: str, dialect: str) -> Script:
     try:
         statements: tuple[Any, ...] = tuple(_engine.scan(sql, dialect))
     except UnicodeEncodeError:  # lone surrogates
-        return _UNREADABLE
+        return UNREADABLE
     if not statements:
-        return _UNREADABLE._replace(writes_anything=False, may_commit=False)
+        return UNREADABLE._replace(writes_anything=False, may_commit=False, session_change="")
     first = statements[0]
     several = len(statements) > 1
     kinds = {statement.kind for statement in statements}
@@ -89,6 +91,8 @@ def read_script(sql: str, dialect: str) -> Script:
 
 
 def _session_change(statement: Any) -> str:
+    if statement.kind == "unknown":
+        return UNKNOWN_STATEMENT
     if statement.temporary:
         return TEMPORARY_OBJECTS
     return "session_change" if statement.session_change else ""
@@ -113,7 +117,8 @@ def _writes_elsewhere(statements: tuple[Any, ...], dialect: str) -> bool:
     return False
 
 
-_UNREADABLE = Script(
+#: A text or a driver's call that can't be read: it may do anything.
+UNREADABLE = Script(
     kind="unknown",
     only_reads=False,
     reads=frozenset(),
@@ -127,9 +132,11 @@ _UNREADABLE = Script(
     is_savepoint=False,
     releases=False,
     special_transaction="",
-    session_change="",
+    session_change=UNKNOWN_STATEMENT,
     functions=frozenset(),
     returning=False,
     readable=False,
     reason="unreadable_text",
 )
+#: What a call of the driver's own does to tables, when its text isn't looked at (COPY).
+COPY = UNREADABLE._replace(kind="copy", session_change="")

@@ -8,7 +8,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..databases.connection import ConnectionState
 from ..databases.drivers import IDLE, Driver
-from ..databases.statements import Script, read_script
+from ..databases.statements import COPY, UNREADABLE, Script, read_script
 from .announcement import Announcement, announce
 from .write_set import add_writes, place_of
 
@@ -217,11 +217,9 @@ class ObservedCursor:
         attribute = getattr(self._cursor, name)
         if name in _HARMLESS or not callable(attribute):
             return attribute
-        return self._unknown_call(attribute)
+        return self._driver_call(attribute, COPY if name.startswith("copy") else UNREADABLE)
 
-    def _unknown_call(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        script = read_script("CALL unknown_driver_call()", self._driver.dialect)
-
+    def _driver_call(self, method: Callable[..., Any], script: Script) -> Callable[..., Any]:
         def observed(*args: Any, **kwargs: Any) -> Any:
             return self._observe(script, method, args, kwargs, lazy=True)
 

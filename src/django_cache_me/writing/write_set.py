@@ -8,7 +8,7 @@ from ..databases.catalog import catalog_of
 from ..databases.connection import ConnectionState, store_for
 from ..databases.drivers import UNKNOWN
 from ..databases.identity import Identity, identity_of
-from ..databases.statements import Script
+from ..databases.statements import UNKNOWN_STATEMENT, Script
 from ..exceptions import StoreError
 from ..stores.base import Store
 from ..stores.dependencies import ALL, SCHEMA, Dependencies, pack, written
@@ -80,7 +80,10 @@ def _placed_tables(
         return set(), False
     catalog = catalog_of(wrapper, identity.database, (version.versions.hex(),))
     touched: set[str] = set()
-    complete = not (script.functions & catalog.writing_functions)
+    complete = True
+    if script.functions & catalog.writing_functions:
+        complete = False
+        state.changed = UNKNOWN_STATEMENT
     for name in script.writes:
         carried, known = catalog.touched_by(name)
         touched |= carried

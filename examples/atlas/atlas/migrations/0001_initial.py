@@ -5,82 +5,117 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Continent',
+            name="Continent",
             fields=[
-                ('code', models.CharField(max_length=2, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=40)),
-                ('population', models.BigIntegerField()),
+                ("code", models.CharField(max_length=2, primary_key=True, serialize=False)),
+                ("name", models.CharField(max_length=40)),
+                ("population", models.BigIntegerField()),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Country',
+            name="Country",
             fields=[
-                ('code', models.CharField(max_length=2, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=80)),
-                ('capital', models.CharField(blank=True, max_length=80)),
-                ('area', models.FloatField(help_text='square kilometres')),
-                ('population', models.BigIntegerField()),
-                ('currency', models.CharField(blank=True, max_length=40)),
-                ('languages', models.CharField(blank=True, max_length=200)),
-                ('continent', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='countries', to='atlas.continent')),
-                ('neighbours', models.ManyToManyField(to='atlas.country')),
+                ("code", models.CharField(max_length=2, primary_key=True, serialize=False)),
+                ("name", models.CharField(max_length=80)),
+                ("capital", models.CharField(blank=True, max_length=80)),
+                ("area", models.FloatField(help_text="square kilometres")),
+                ("population", models.BigIntegerField()),
+                ("currency", models.CharField(blank=True, max_length=40)),
+                ("languages", models.CharField(blank=True, max_length=200)),
+                (
+                    "continent",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="countries",
+                        to="atlas.continent",
+                    ),
+                ),
+                ("neighbours", models.ManyToManyField(to="atlas.country")),
             ],
             options={
-                'verbose_name_plural': 'countries',
-                'ordering': ['name'],
+                "verbose_name_plural": "countries",
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Region',
+            name="Region",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(max_length=20)),
-                ('name', models.CharField(max_length=80)),
-                ('country', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='regions', to='atlas.country')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("code", models.CharField(max_length=20)),
+                ("name", models.CharField(max_length=80)),
+                (
+                    "country",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="regions",
+                        to="atlas.country",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='City',
+            name="City",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(db_index=True, max_length=200)),
-                ('population', models.IntegerField()),
-                ('latitude', models.FloatField()),
-                ('longitude', models.FloatField()),
-                ('time_zone', models.CharField(max_length=40)),
-                ('other_names', models.JSONField(default=list)),
-                ('country', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='cities', to='atlas.country')),
-                ('region', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='cities', to='atlas.region')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(db_index=True, max_length=200)),
+                ("population", models.IntegerField()),
+                ("latitude", models.FloatField()),
+                ("longitude", models.FloatField()),
+                ("time_zone", models.CharField(max_length=40)),
+                ("other_names", models.JSONField(default=list)),
+                (
+                    "country",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="cities", to="atlas.country"
+                    ),
+                ),
+                (
+                    "region",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="cities",
+                        to="atlas.region",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'cities',
-                'ordering': ['-population', 'id'],
+                "verbose_name_plural": "cities",
+                "ordering": ["-population", "id"],
             },
         ),
         migrations.AddConstraint(
-            model_name='region',
-            constraint=models.UniqueConstraint(fields=('country', 'code'), name='region_code'),
+            model_name="region",
+            constraint=models.UniqueConstraint(fields=("country", "code"), name="region_code"),
         ),
         migrations.AddIndex(
-            model_name='city',
-            index=models.Index(fields=['country', '-population', 'id'], name='city_of_country'),
+            model_name="city",
+            index=models.Index(fields=["country", "-population", "id"], name="city_of_country"),
         ),
         migrations.AddIndex(
-            model_name='city',
-            index=models.Index(fields=['latitude', 'longitude'], name='city_place'),
+            model_name="city",
+            index=models.Index(fields=["latitude", "longitude"], name="city_place"),
         ),
     ]
