@@ -240,6 +240,7 @@ def trigger(alias, category):
             cursor.execute(
                 "CREATE TRIGGER shop_trigger AFTER INSERT ON shop_tag EXECUTE FUNCTION shop_rename()"
             )
+    connections[alias].close()
     try:
         warm(alias)
         Tag.objects.using(alias).create(word="x")
@@ -291,9 +292,23 @@ WRITES = [
 ]
 
 
+#: What the scanner can't read may have changed the session, which is then served by the database alone.
+UNREADABLE = [driver_script, truncate, procedure, volatile_function]
+
+
+def leave_session(alias, write):
+    if write in UNREADABLE:
+        with seen(alias) as result:
+            names(alias)
+        if result.passed == {"changed_session": 1}:
+            connections[alias].close()
+
+
 @pytest.mark.parametrize("write", WRITES)
 def test_autocommitted_write(alias, category, write):
-    assert_seen(alias, write(alias, category))
+    expected = write(alias, category)
+    leave_session(alias, write)
+    assert_seen(alias, expected)
 
 
 IN_ATOMIC = [
@@ -311,6 +326,7 @@ def test_write_in_atomic(alias, category, write):
     with transaction.atomic(using=alias):
         expected = write(alias, category)
         assert names(alias) == expected, "its own writes are seen inside"
+    leave_session(alias, write)
     assert_seen(alias, expected)
 
 
@@ -326,6 +342,7 @@ def test_write_rolled_back(alias, category, write):
         expected = write(alias, category)
         assert names(alias) == expected
         raise Undo
+    leave_session(alias, write)
     assert names(alias) == ["a"]
     assert assert_hit(alias, lambda: names(alias)) == ["a"]
 

@@ -32,8 +32,8 @@ def main() -> None:
     plan = _plan()
     views = sum(len(part.views) for part in plan)
     console.print(
-        f"\n[bold]Workload[/]: {views:,} page views in Zipf order and {len(plan) - 1} edits, by {WORKERS} worker"
-        f" processes, {len(BLOCKS)} times from the same start: {', '.join(BLOCKS)}."
+        f"\n[bold]Workload[/]: {views:,} page views in Zipf order and {len(plan) - 1} edits, by {WORKERS}"
+        f" worker processes, {len(BLOCKS)} times from the same start: {', '.join(BLOCKS)}."
     )
     runs: dict[str, list[Run]] = {"off": [], "on": []}
     for mode in BLOCKS:
@@ -56,7 +56,8 @@ class Run:
         shutil.copy(HOME / "db.sqlite3", database)
         environment = {**os.environ, "ATLAS_DB": str(database), "ATLAS_CACHE": "1" if mode == "on" else "0"}
         workers = [_Worker(environment) for _ in range(WORKERS)]
-        # Nobody trusts a new version file before two leases (2 s) have passed: a process may still use an old one.
+        # Nobody trusts a new version file before two leases (2 s) have passed: some process may still use an
+        # older one.
         time.sleep(2.2)
         before = [worker.ask({"stats": True}) for worker in workers]
         begin = time.perf_counter()
