@@ -59,6 +59,9 @@ class StoreShard {
   ShardHeader& header() noexcept { return *header_; }
   std::uint32_t blocks() const noexcept { return block_count_; }
 
+  // The blocks that an entry takes whose key and value have so many bytes together.
+  static std::uint32_t blocks_for(std::uint64_t bytes) noexcept;
+
   // Empties the shard, whatever stands in it.
   void reset();
 
@@ -83,7 +86,6 @@ class StoreShard {
   std::byte* block(std::uint32_t index) const noexcept;
   EntryBlock* entry(std::uint32_t index) const noexcept;
   std::uint32_t* bucket(std::uint64_t hash) const noexcept;
-  static std::uint32_t blocks_for(std::uint64_t bytes) noexcept;
   bool key_equals(const EntryBlock& head, std::string_view key) const noexcept;
   bool read(const EntryBlock& head, std::uint64_t offset, std::uint64_t size, char* out) const noexcept;
   bool write(EntryBlock& head, std::string_view key, std::string_view value) noexcept;
