@@ -100,6 +100,15 @@ class NodeTable {
     queue.blocks += nodes_[index].blocks;
   }
 
+  void push_after(Queue& queue, std::uint32_t older, std::uint32_t index) noexcept {
+    const std::uint32_t newer = nodes_[older].newer;
+    nodes_[index].older = older;
+    nodes_[index].newer = newer;
+    nodes_[older].newer = index;
+    (newer != 0 ? nodes_[newer].older : queue.newest) = index;
+    queue.blocks += nodes_[index].blocks;
+  }
+
   void unlink(Queue& queue, std::uint32_t index) noexcept {
     const Node& node = nodes_[index];
     (node.newer != 0 ? nodes_[node.newer].older : queue.newest) = node.older;
@@ -196,11 +205,24 @@ class Lru : public PolicyBase<Lru> {
   Queue queue_;
 };
 
-// As the store has it, which puts an invalidated entry back as a new one.
-class Sieve : public PolicyBase<Sieve> {
+// What becomes of an invalidated entry that is put again. The paper has no such thing.
+enum class Renewal {
+  as_new,   // at the queue's newest end, unvisited: what removing and putting does
+  visited,  // at the newest end, but spared by the hand once
+  in_place  // where it stood, and visited
+};
+
+template <Renewal kRenewal>
+class SieveWith : public PolicyBase<SieveWith<kRenewal>> {
+  using Base = PolicyBase<SieveWith<kRenewal>>;
+  using Base::capacity_;
+  using Base::table_;
+
  public:
-  static constexpr const char* kName = "SIEVE";
-  explicit Sieve(Capacity capacity) : PolicyBase(capacity) {}
+  static constexpr const char* kName = kRenewal == Renewal::as_new    ? "SIEVE"
+                                       : kRenewal == Renewal::visited ? "SIEVE, renewed visited"
+                                                                      : "SIEVE, renewed in place";
+  explicit SieveWith(Capacity capacity) : Base(capacity) {}
   std::uint64_t used_blocks() const noexcept { return queue_.blocks; }
 
   void hit(std::uint32_t index) noexcept { table_[index].mark = 1; }
@@ -209,9 +231,18 @@ class Sieve : public PolicyBase<Sieve> {
     table_.unlink(queue_, index);
     table_.drop(index);
   }
-  void miss(std::uint64_t key, std::uint32_t blocks, const Node*) {
+  void miss(std::uint64_t key, std::uint32_t blocks, const Node* replaced) {
+    const std::uint32_t older = replaced != nullptr ? replaced->older : 0;
+    const std::uint64_t older_key = older != 0 ? table_[older].key : 0;
     while (queue_.blocks + blocks > capacity_) evict();
-    table_.push(queue_, table_.add(key, blocks));
+    const std::uint32_t index = table_.add(key, blocks);
+    if (replaced != nullptr && kRenewal != Renewal::as_new) table_[index].mark = 1;
+    // Where it stood is next to its neighbour, unless making room for it took just that one.
+    if (kRenewal == Renewal::in_place && older != 0 && table_.find(older_key) == older) {
+      table_.push_after(queue_, older, index);
+    } else {
+      table_.push(queue_, index);
+    }
   }
 
  private:
@@ -228,6 +259,10 @@ class Sieve : public PolicyBase<Sieve> {
   Queue queue_;
   std::uint32_t hand_ = 0;
 };
+
+using Sieve = SieveWith<Renewal::as_new>;
+using SieveVisited = SieveWith<Renewal::visited>;
+using SieveInPlace = SieveWith<Renewal::in_place>;
 
 // A small queue (a tenth of the bytes) that an entry must be asked for in twice to leave for the main one,
 // and a history of the keys that left the small one otherwise, which lets them into the main one at once.
