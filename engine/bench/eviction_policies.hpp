@@ -100,15 +100,6 @@ class NodeTable {
     queue.blocks += nodes_[index].blocks;
   }
 
-  void push_after(Queue& queue, std::uint32_t older, std::uint32_t index) noexcept {
-    const std::uint32_t newer = nodes_[older].newer;
-    nodes_[index].older = older;
-    nodes_[index].newer = newer;
-    nodes_[older].newer = index;
-    (newer != 0 ? nodes_[newer].older : queue.newest) = index;
-    queue.blocks += nodes_[index].blocks;
-  }
-
   void unlink(Queue& queue, std::uint32_t index) noexcept {
     const Node& node = nodes_[index];
     (node.newer != 0 ? nodes_[node.newer].older : queue.newest) = node.older;
@@ -205,23 +196,16 @@ class Lru : public PolicyBase<Lru> {
   Queue queue_;
 };
 
-// What becomes of an invalidated entry that is put again. The paper has no such thing.
-enum class Renewal {
-  as_new,   // at the queue's newest end, unvisited: what removing and putting does
-  visited,  // at the newest end, but spared by the hand once
-  in_place  // where it stood, and visited
-};
-
-template <Renewal kRenewal>
-class SieveWith : public PolicyBase<SieveWith<kRenewal>> {
-  using Base = PolicyBase<SieveWith<kRenewal>>;
+// The paper has no invalidation. With kRenews, an invalidated entry that is put again counts as visited
+// (someone asked for its key once more); without, it is as new.
+template <bool kRenews>
+class SieveWith : public PolicyBase<SieveWith<kRenews>> {
+  using Base = PolicyBase<SieveWith<kRenews>>;
   using Base::capacity_;
   using Base::table_;
 
  public:
-  static constexpr const char* kName = kRenewal == Renewal::as_new    ? "SIEVE"
-                                       : kRenewal == Renewal::visited ? "SIEVE, renewed visited"
-                                                                      : "SIEVE, renewed in place";
+  static constexpr const char* kName = kRenews ? "SIEVE, renewing" : "SIEVE";
   explicit SieveWith(Capacity capacity) : Base(capacity) {}
   std::uint64_t used_blocks() const noexcept { return queue_.blocks; }
 
@@ -232,17 +216,10 @@ class SieveWith : public PolicyBase<SieveWith<kRenewal>> {
     table_.drop(index);
   }
   void miss(std::uint64_t key, std::uint32_t blocks, const Node* replaced) {
-    const std::uint32_t older = replaced != nullptr ? replaced->older : 0;
-    const std::uint64_t older_key = older != 0 ? table_[older].key : 0;
     while (queue_.blocks + blocks > capacity_) evict();
     const std::uint32_t index = table_.add(key, blocks);
-    if (replaced != nullptr && kRenewal != Renewal::as_new) table_[index].mark = 1;
-    // Where it stood is next to its neighbour, unless making room for it took just that one.
-    if (kRenewal == Renewal::in_place && older != 0 && table_.find(older_key) == older) {
-      table_.push_after(queue_, older, index);
-    } else {
-      table_.push(queue_, index);
-    }
+    table_[index].mark = kRenews && replaced != nullptr ? 1 : 0;
+    table_.push(queue_, index);
   }
 
  private:
@@ -260,16 +237,73 @@ class SieveWith : public PolicyBase<SieveWith<kRenewal>> {
   std::uint32_t hand_ = 0;
 };
 
-using Sieve = SieveWith<Renewal::as_new>;
-using SieveVisited = SieveWith<Renewal::visited>;
-using SieveInPlace = SieveWith<Renewal::in_place>;
+using Sieve = SieveWith<false>;
+using RenewingSieve = SieveWith<true>;
+
+// The keys that left S3-FIFO's small queue, for as many bytes as its main queue has, in the order they left.
+class ExactHistory {
+ public:
+  static constexpr const char* kName = "S3-FIFO";
+  explicit ExactHistory(Capacity capacity)
+      : keys_(capacity.expected_entries), limit_(capacity.blocks - capacity.blocks / 10) {}
+
+  void add(std::uint64_t key, std::uint32_t blocks) {
+    while (queue_.blocks + blocks > limit_) drop(queue_.oldest);
+    keys_.push(queue_, keys_.add(key, blocks));
+  }
+  bool take(std::uint64_t key) noexcept {
+    const std::uint32_t index = keys_.find(key);
+    if (index != 0) drop(index);
+    return index != 0;
+  }
+
+ private:
+  void drop(std::uint32_t index) noexcept {
+    keys_.unlink(queue_, index);
+    keys_.drop(index);
+  }
+
+  NodeTable keys_;
+  Queue queue_;
+  std::uint64_t limit_;
+};
+
+// The same in four bytes an entry, as a shard could have it in shared memory: each slot has a fragment of the
+// last hash that fell into it. No order and nothing linked, so nothing in it can be broken; a collision
+// forgets a key.
+class SlotHistory {
+ public:
+  static constexpr const char* kName = "S3-FIFO, slots";
+  explicit SlotHistory(Capacity capacity)
+      : slots_(std::bit_ceil(std::max<std::uint64_t>(capacity.expected_entries, 1)), 0) {}
+
+  void add(std::uint64_t key, std::uint32_t) noexcept { slot(key) = fragment(key); }
+  bool take(std::uint64_t key) noexcept {
+    const bool known = slot(key) == fragment(key);
+    if (known) slot(key) = 0;
+    return known;
+  }
+
+ private:
+  std::uint32_t& slot(std::uint64_t key) noexcept { return slots_[mix64(key) & (slots_.size() - 1)]; }
+  static std::uint32_t fragment(std::uint64_t key) noexcept {
+    return static_cast<std::uint32_t>(mix64(key) >> 32) | 1;
+  }
+
+  std::vector<std::uint32_t> slots_;
+};
 
 // A small queue (a tenth of the bytes) that an entry must be asked for in twice to leave for the main one,
 // and a history of the keys that left the small one otherwise, which lets them into the main one at once.
-class S3Fifo : public PolicyBase<S3Fifo> {
+template <class History>
+class S3FifoWith : public PolicyBase<S3FifoWith<History>> {
+  using Base = PolicyBase<S3FifoWith<History>>;
+  using Base::capacity_;
+  using Base::table_;
+
  public:
-  static constexpr const char* kName = "S3-FIFO";
-  explicit S3Fifo(Capacity capacity) : PolicyBase(capacity), ghosts_(capacity.expected_entries) {}
+  static constexpr const char* kName = History::kName;
+  explicit S3FifoWith(Capacity capacity) : Base(capacity), history_(capacity) {}
   std::uint64_t used_blocks() const noexcept { return small_.blocks + main_.blocks; }
 
   void hit(std::uint32_t index) noexcept {
@@ -282,10 +316,7 @@ class S3Fifo : public PolicyBase<S3Fifo> {
   void miss(std::uint64_t key, std::uint32_t blocks, const Node* replaced) {
     // Who asks for an invalidated entry asks for its key again, as who asks for one in the history.
     bool to_main = replaced != nullptr && (replaced->queue == kMain || replaced->mark > 0);
-    if (const std::uint32_t ghost = ghosts_.find(key); ghost != 0) {
-      to_main = true;
-      forget(ghost);
-    }
+    if (history_.take(key)) to_main = true;
     while (used_blocks() + blocks > capacity_) {
       if (small_.blocks >= capacity_ / 10 && small_.oldest != 0) {
         evict_small();
@@ -306,7 +337,7 @@ class S3Fifo : public PolicyBase<S3Fifo> {
     while (small_.oldest != 0) {
       const std::uint32_t index = small_.oldest;
       if (table_[index].mark <= 1) {
-        remember(table_[index].key, table_[index].blocks);
+        history_.add(table_[index].key, table_[index].blocks);
         remove(index);
         return;
       }
@@ -331,20 +362,12 @@ class S3Fifo : public PolicyBase<S3Fifo> {
     evict_small();
   }
 
-  // The history stands for as many bytes as the main queue has.
-  void remember(std::uint64_t key, std::uint32_t blocks) {
-    const std::uint64_t limit = capacity_ - capacity_ / 10;
-    while (history_.blocks + blocks > limit) forget(history_.oldest);
-    ghosts_.push(history_, ghosts_.add(key, blocks));
-  }
-  void forget(std::uint32_t ghost) noexcept {
-    ghosts_.unlink(history_, ghost);
-    ghosts_.drop(ghost);
-  }
-
-  Queue small_, main_, history_;
-  NodeTable ghosts_;
+  Queue small_, main_;
+  History history_;
 };
+
+using S3Fifo = S3FifoWith<ExactHistory>;
+using SlotS3Fifo = S3FifoWith<SlotHistory>;
 
 // TinyLFU's history: a count-min sketch of four rows of 4-bit counters, all halved after ten requests an
 // entry.

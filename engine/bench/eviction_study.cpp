@@ -207,7 +207,7 @@ struct Study {
 };
 
 void study() {
-  Study<Fifo, Lru, Sieve, SieveVisited, SieveInPlace, S3Fifo, WTinyLfu> study;
+  Study<Fifo, Lru, Sieve, RenewingSieve, S3Fifo, SlotS3Fifo, WTinyLfu> study;
   const auto both = [&](const Trace& trace) {
     for (const double share : {0.01, 0.1}) study.measure(trace, share);
   };
