@@ -167,7 +167,7 @@ bool Decoder::next(Token& token) noexcept {
     token.type = failed_ ? Type::malformed : Type::end;
     return false;
   }
-  std::uint8_t tag;
+  std::uint8_t tag = 0;
   take(tag);
   token.type = static_cast<Type>(tag);
   if (take_value(token)) return true;
