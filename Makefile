@@ -50,18 +50,16 @@ bench: ## the store beside Redis, diskcache and LMDB; hits beside plain Django o
 
 lint: ## ruff, mypy and clang-format, as CI runs them
 	@scripts/venv.sh lint
-	scripts/apt.sh clang-format
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	git ls-files 'engine/*.cpp' 'engine/*.hpp' | xargs clang-format --dry-run -Werror
+	git ls-files 'engine/*.cpp' 'engine/*.hpp' | xargs .venv/bin/clang-format --dry-run -Werror
 
 format: ## put all sources into their form
 	@scripts/venv.sh lint
-	scripts/apt.sh clang-format
 	.venv/bin/ruff check --fix -q . || true
 	.venv/bin/ruff format -q .
-	git ls-files -co --exclude-standard 'engine/*.cpp' 'engine/*.hpp' | xargs clang-format -i
+	git ls-files -co --exclude-standard 'engine/*.cpp' 'engine/*.hpp' | xargs .venv/bin/clang-format -i
 
 clean: ## remove what was built; databases of the example too
 	rm -rf build .venv dist var

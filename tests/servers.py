@@ -53,7 +53,8 @@ class PostgreSQL:
 
     @staticmethod
     def _find_programs() -> Path:
-        found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"), key=lambda path: float(path.split("/")[4]))
+        found = glob.glob("/usr/lib/postgresql/*/bin/initdb")
+        found.sort(key=lambda path: float(path.split("/")[4]))
         if found:
             return Path(found[-1]).parent
         on_path = shutil.which("initdb")

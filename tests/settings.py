@@ -39,3 +39,5 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "Europe/Berlin"
 ROOT_URLCONF = "tests.urls"
+if os.environ.get("CACHE_ME_TEST_OFF"):
+    DJANGO_CACHE_ME_ON = False

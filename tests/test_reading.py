@@ -214,7 +214,12 @@ def test_custom_managers_and_querysets_keep_class_and_methods(alias):
     assert_hit(alias, lambda: list(queryset.cheap()))
     assert_miss(alias, lambda: list(Product.actives.using(alias)))
     assert_hit(alias, lambda: list(Product.actives.using(alias)))
-    for made in (queryset.no_cache, queryset.no_cache(), queryset.permanent_cache, queryset.permanent_cache()):
+    for made in (
+        queryset.no_cache,
+        queryset.no_cache(),
+        queryset.permanent_cache,
+        queryset.permanent_cache(),
+    ):
         assert isinstance(made, ProductQuerySet)
         assert type(made.cheap()) is ProductQuerySet
 

@@ -1,5 +1,5 @@
-// Arbitrary bytes into the decoder; what it accepts is encoded again and must be the same bytes, for the encoding
-// is canonical.
+// Arbitrary bytes into the decoder; what it accepts is encoded again and must be the same bytes, for the
+// encoding is canonical.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -54,7 +54,9 @@ void append(Encoder& encoder, const Token& token) {
 }
 
 // Integers in a longer form than they need are accepted, and come back in the shortest.
-bool may_shrink(const Token& token) { return token.type == Type::int32 || token.type == Type::int64; }
+bool may_shrink(const Token& token) {
+  return token.type == Type::int32 || token.type == Type::int64;
+}
 
 }  // namespace
 

@@ -1,7 +1,6 @@
 // row_codec.hpp for Python.
 #include <nanobind/nanobind.h>
 
-
 #include "bindings.hpp"
 #include "cache_me/codec.hpp"
 #include "row_codec.hpp"
@@ -44,18 +43,24 @@ void register_row_codec(nb::module_& module) {
   if (!init_row_codec()) throw nb::python_error();
   register_unsupported_type(module);
   module.attr("CODEC_VERSION") = cache_me::kCodecVersion;
-  module.def("encode_rows", &encode_all, "rows"_a, nb::sig("def encode_rows(rows: list) -> bytes"),
+  module.def("encode_rows", &encode_all, "rows"_a,
+             nb::sig("def encode_rows(rows: list[typing.Any]) -> bytes"),
              "Rows (all tuples or all lists, of equal length) as bytes. Raises UnsupportedType.");
   module.def(
       "decode_rows",
-      [](const nb::bytes& bytes) { return owned(decode_rows({bytes.c_str(), bytes.size()})); }, "bytes"_a,
-      nb::sig("def decode_rows(bytes: bytes) -> list"),
+      [](const nb::bytes& bytes) {
+        return owned(decode_rows({bytes.c_str(), bytes.size()}));
+      },
+      "bytes"_a, nb::sig("def decode_rows(bytes: bytes) -> list[typing.Any]"),
       "New rows; mutable values are made anew. Raises ValueError for malformed bytes.");
-  module.def("encode_value", &encode_one, "value"_a.none(), nb::sig("def encode_value(value: object) -> bytes"),
+  module.def("encode_value", &encode_one, "value"_a.none(),
+             nb::sig("def encode_value(value: object) -> bytes"),
              "One value as bytes, the same for equal values of equal types. Raises UnsupportedType.");
   module.def(
       "decode_value",
-      [](const nb::bytes& bytes) { return owned(decode_single({bytes.c_str(), bytes.size()})); }, "bytes"_a,
-      nb::sig("def decode_value(bytes: bytes) -> object"),
+      [](const nb::bytes& bytes) {
+        return owned(decode_single({bytes.c_str(), bytes.size()}));
+      },
+      "bytes"_a, nb::sig("def decode_value(bytes: bytes) -> object"),
       "The value. Raises ValueError for malformed bytes.");
 }

@@ -24,7 +24,9 @@ using namespace nb::literals;
 namespace cache_me::python {
 namespace {
 
-std::string_view view_of(const nb::bytes& bytes) { return {bytes.c_str(), bytes.size()}; }
+std::string_view view_of(const nb::bytes& bytes) {
+  return {bytes.c_str(), bytes.size()};
+}
 
 const char* name_of(PutOutcome outcome) {
   switch (outcome) {
@@ -57,7 +59,8 @@ nb::object get_rows(SharedStore& store, const nb::bytes& key, const VersionTable
   if (!store.get(view_of(key), bytes)) return nb::none();
   const std::optional<Entry> entry = parse_entry(bytes);
   if (!entry || entry->head.fingerprint != fingerprint ||
-      !versions.unchanged(entry->head.epoch, entry->head.dependencies, entry->head.versions, not_younger_than)) {
+      !versions.unchanged(entry->head.epoch, entry->head.dependencies, entry->head.versions,
+                          not_younger_than)) {
     return nb::none();
   }
   PyRef rows = decode_rows(entry->rows);
@@ -123,23 +126,29 @@ void register_shared_store(nb::module_& module) {
   nb::class_<SharedStore>(module, "SharedStore", "Entries of a project, shared by all processes of the host.")
       .def_static("open", &open_store, "path"_a, "size"_a, "group"_a = nb::none(),
                   "Open or make the entries' file. Raises EngineError.")
-      .def("get", &get_rows, "key"_a, "versions"_a, "fingerprint"_a, "not_younger_than"_a,
-           nb::sig("def get(self, key: bytes, versions: VersionTable, fingerprint: int, not_younger_than: int) -> "
-                   "list | None"),
-           "New rows of the entry, if it's there and all that it rests on is unchanged.")
+      .def(
+          "get", &get_rows, "key"_a, "versions"_a, "fingerprint"_a, "not_younger_than"_a,
+          nb::sig(
+              "def get(self, key: bytes, versions: VersionTable, fingerprint: int, not_younger_than: int) -> "
+              "list[typing.Any] | None"),
+          "New rows of the entry, if it's there and all that it rests on is unchanged.")
       .def("put", &put_rows, "key"_a, "fingerprint"_a, "rows"_a, "dependencies"_a, "reading"_a, "ttl_ms"_a,
-           nb::sig("def put(self, key: bytes, fingerprint: int, rows: list, dependencies: bytes, reading: bytes, "
+           nb::sig("def put(self, key: bytes, fingerprint: int, rows: list[typing.Any], dependencies: bytes, "
+                   "reading: bytes, "
                    "ttl_ms: int) -> str"),
            "'stored', or why not. `reading` is what VersionTable.read() gave. Raises UnsupportedType.")
       .def("get_bytes", &get_bytes, "key"_a, "The value as it is.")
-      .def("put_bytes",
-           [](SharedStore& store, const nb::bytes& key, const nb::bytes& value, std::uint64_t ttl_ms) {
-             return name_of(store.put(view_of(key), view_of(value), ttl_ms));
-           },
-           "key"_a, "value"_a, "ttl_ms"_a, "'stored', or why not.")
-      .def("erase", [](SharedStore& store, const nb::bytes& key) { return store.erase(view_of(key)); }, "key"_a)
+      .def(
+          "put_bytes",
+          [](SharedStore& store, const nb::bytes& key, const nb::bytes& value, std::uint64_t ttl_ms) {
+            return name_of(store.put(view_of(key), view_of(value), ttl_ms));
+          },
+          "key"_a, "value"_a, "ttl_ms"_a, "'stored', or why not.")
+      .def(
+          "erase", [](SharedStore& store, const nb::bytes& key) { return store.erase(view_of(key)); },
+          "key"_a)
       .def("clear", &SharedStore::clear)
       .def("keys", &keys_of)
-      .def("stats", &stats_of)
+      .def("stats", &stats_of, nb::sig("def stats(self) -> dict[str, int]"))
       .def("refresh_needed", &SharedStore::refresh_needed);
 }

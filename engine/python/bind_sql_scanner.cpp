@@ -38,10 +38,12 @@ void register_sql_scanner(nb::module_& module) {
 
   nb::class_<Statement>(module, "Statement", "What one SQL statement does.")
       .def_prop_ro("kind", [](const Statement& statement) { return std::string(name_of(statement.kind)); })
-      .def_prop_ro("reads", [](const Statement& statement) { return pairs_of(statement.reads); },
-                   "(schema or '', name) of each table read")
-      .def_prop_ro("writes", [](const Statement& statement) { return pairs_of(statement.writes); },
-                   "(schema or '', name) of each table written")
+      .def_prop_ro(
+          "reads", [](const Statement& statement) { return pairs_of(statement.reads); },
+          "(schema or '', name) of each table read")
+      .def_prop_ro(
+          "writes", [](const Statement& statement) { return pairs_of(statement.writes); },
+          "(schema or '', name) of each table written")
       .def_ro("readable", &Statement::readable)
       .def_ro("reason", &Statement::reason)
       .def_ro("detail", &Statement::detail)
@@ -56,6 +58,7 @@ void register_sql_scanner(nb::module_& module) {
       .def_ro("placeholders", &Statement::placeholders);
 
   module.def(
-      "scan", [](std::string_view sql, std::string_view dialect) { return scan_sql(sql, dialect_of(dialect)); },
+      "scan",
+      [](std::string_view sql, std::string_view dialect) { return scan_sql(sql, dialect_of(dialect)); },
       "sql"_a, "dialect"_a, "The statements of a text; one that can't be read is of the kind 'unknown'.");
 }

@@ -21,7 +21,9 @@ using namespace nb::literals;
 namespace cache_me::python {
 namespace {
 
-std::string_view view_of(const nb::bytes& bytes) { return {bytes.c_str(), bytes.size()}; }
+std::string_view view_of(const nb::bytes& bytes) {
+  return {bytes.c_str(), bytes.size()};
+}
 
 std::shared_ptr<VersionTable> open_table(const std::string& path, const std::string& identity,
                                          std::optional<std::uint32_t> group, bool fresh) {
@@ -60,8 +62,9 @@ void register_version_table(nb::module_& module) {
   using namespace cache_me;
   using namespace cache_me::python;
 
-  module.def("hash64", [](const nb::bytes& bytes) { return hash64(view_of(bytes)); }, "bytes"_a,
-             "XXH3-64 of the bytes: the same on every machine.");
+  module.def(
+      "hash64", [](const nb::bytes& bytes) { return hash64(view_of(bytes)); }, "bytes"_a,
+      "XXH3-64 of the bytes: the same on every machine.");
   module.def("file_identity", &identity_of_file, "path"_a,
              "Device, inode and time of birth of the file at the path as text; '' if there is none.");
 
@@ -76,30 +79,38 @@ void register_version_table(nb::module_& module) {
                            "The versions of one physical database, shared by all processes of the host.")
       .def_static("open", &open_table, "path"_a, "identity"_a, "group"_a = nb::none(), "fresh"_a = false,
                   "Open or make the version file. Raises EngineError.")
-      .def_static("private_table", [] { return value_of(VersionTable::private_table()); },
-                  "A table of this process alone.")
+      .def_static(
+          "private_table", [] { return value_of(VersionTable::private_table()); },
+          "A table of this process alone.")
       .def_prop_ro("epoch", &VersionTable::epoch)
       .def_prop_ro("intents", &VersionTable::intents, "Intents declared or unknown, at about this moment.")
       .def("clock", &VersionTable::clock, "The last number drawn.")
       .def("usable", &VersionTable::usable, "May anybody hit or fill?")
-      .def("refresh_needed", [](const VersionTable& table) { return !table.still_ours(); },
-           "Whether the path leads to another file by now: then open it anew.")
+      .def(
+          "refresh_needed", [](const VersionTable& table) { return !table.still_ours(); },
+          "Whether the path leads to another file by now: then open it anew.")
       .def("read", &read_versions, "dependencies"_a, "not_younger_than"_a = ~std::uint64_t{0},
-           "The epoch and the versions, packed; None if one carries an intent, is younger, or nothing is usable.")
-      .def("declare",
-           [](VersionTable& table, const nb::bytes& dependencies, const nb::bytes& session,
-              bool settles_with_owner) {
-             return value_of(table.declare(unpack(dependencies), view_of(session), settles_with_owner));
-           },
-           "dependencies"_a, "session"_a, "settles_with_owner"_a,
-           "Say that a commit which touches these is about to begin. Raises EngineError ('exhausted': try again).")
-      .def("finish", [](VersionTable& table, Intent& intent) { return table.finish(std::move(intent)); },
-           "intent"_a, "Bump and withdraw. False: the file was replaced, bump in the new one too.")
-      .def("keep", [](VersionTable& table, Intent& intent) { return table.keep(std::move(intent)); },
-           "intent"_a, "Bump, and keep the intent until its session is settled. False as for finish().")
-      .def("bump",
-           [](VersionTable& table, const nb::bytes& dependencies) { return table.bump(unpack(dependencies)); },
-           "dependencies"_a, "Bump without an intent. False as for finish().")
+           "The epoch and the versions, packed; None if one carries an intent, is younger, or nothing is "
+           "usable.")
+      .def(
+          "declare",
+          [](VersionTable& table, const nb::bytes& dependencies, const nb::bytes& session,
+             bool settles_with_owner) {
+            return value_of(table.declare(unpack(dependencies), view_of(session), settles_with_owner));
+          },
+          "dependencies"_a, "session"_a, "settles_with_owner"_a,
+          "Say that a commit which touches these is about to begin. Raises EngineError ('exhausted': try "
+          "again).")
+      .def(
+          "finish", [](VersionTable& table, Intent& intent) { return table.finish(std::move(intent)); },
+          "intent"_a, "Bump and withdraw. False: the file was replaced, bump in the new one too.")
+      .def(
+          "keep", [](VersionTable& table, Intent& intent) { return table.keep(std::move(intent)); },
+          "intent"_a, "Bump, and keep the intent until its session is settled. False as for finish().")
+      .def(
+          "bump",
+          [](VersionTable& table, const nb::bytes& dependencies) { return table.bump(unpack(dependencies)); },
+          "dependencies"_a, "Bump without an intent. False as for finish().")
       .def("unknown_outcomes", [](const VersionTable& table) { return table.unknown_outcomes(); })
       .def("settle", &VersionTable::settle, "outcome"_a, "The session is gone: bump again and withdraw.");
 }

@@ -1,5 +1,7 @@
 #include "engine_error.hpp"
 
+#include <nanobind/stl/string.h>
+
 namespace cache_me::python {
 namespace {
 

@@ -5,7 +5,8 @@
 #include "engine_error.hpp"
 
 NB_MODULE(_engine, module) {
-  module.doc() = "The C++ engine of django_cache_me; an internal module, its names may change at any release.";
+  module.doc() =
+      "The C++ engine of django_cache_me; an internal module, its names may change at any release.";
   cache_me::python::register_engine_error(module);
   register_row_codec(module);
   register_sql_scanner(module);

@@ -15,7 +15,8 @@
 
 namespace cache_me::python {
 
-// Looks up the types and constants that are needed; to be called once, at import. False: a Python error is set.
+// Looks up the types and constants that are needed; to be called once, at import. False: a Python error is
+// set.
 bool init_row_codec();
 
 enum class Encoded {
@@ -25,7 +26,7 @@ enum class Encoded {
 };
 
 struct Unknown {
-  std::string type;     // "package.module.Class"
+  std::string type;        // "package.module.Class"
   Py_ssize_t column = -1;  // of the row; -1 for a single value
 };
 

@@ -26,7 +26,9 @@ PyTypeObject* import_type(const char* module, const char* name) {
 
 }  // namespace
 
-const CodecTypes& codec_types() { return types; }
+const CodecTypes& codec_types() {
+  return types;
+}
 
 bool init_row_codec() {
   if (!import_datetime_for_encoder() || !import_datetime_for_decoder()) return false;

@@ -8,7 +8,8 @@
 namespace cache_me::python {
 namespace {
 
-// Collection of young objects while a batch is built finds nothing, and costs as much as building an instance.
+// Collection of young objects while a batch is built finds nothing, and costs as much as building an
+// instance.
 class CollectorPause {
  public:
   explicit CollectorPause(bool wanted) : resume_(wanted && compat::pause_collector()) {}
@@ -181,8 +182,8 @@ PyRef make_value(Decoder& decoder, Token& token, int depth) {
     case Type::decimal:
       return make_decimal(token);
     case Type::date:
-      return PyRef::steal(PyDateTimeAPI->Date_FromDate(token.moment.year, token.moment.month, token.moment.day,
-                                                       PyDateTimeAPI->DateType));
+      return PyRef::steal(PyDateTimeAPI->Date_FromDate(token.moment.year, token.moment.month,
+                                                       token.moment.day, PyDateTimeAPI->DateType));
     case Type::time:
       return make_time(token.moment);
     case Type::datetime:

@@ -34,7 +34,9 @@ void Encoder::append_int(std::int64_t value) {
   }
 }
 
-void Encoder::append_big_int(std::string_view hexadecimal) { append_sized(Type::big_int, hexadecimal); }
+void Encoder::append_big_int(std::string_view hexadecimal) {
+  append_sized(Type::big_int, hexadecimal);
+}
 
 void Encoder::append_float(double value) {
   tag(Type::float64);
@@ -48,9 +50,13 @@ void Encoder::append_text(Type type, const void* data, std::size_t length) {
   if (length != 0) out_.append(static_cast<const char*>(data), length * width);
 }
 
-void Encoder::append_bytes(std::string_view data) { append_sized(Type::bytes, data); }
+void Encoder::append_bytes(std::string_view data) {
+  append_sized(Type::bytes, data);
+}
 
-void Encoder::append_decimal(std::string_view text) { append_sized(Type::decimal, text); }
+void Encoder::append_decimal(std::string_view text) {
+  append_sized(Type::decimal, text);
+}
 
 void Encoder::append_date(const Moment& moment) {
   tag(Type::date);

@@ -11,7 +11,8 @@ namespace cache_me {
 Result<std::string> file_identity(const std::string& path) {
   struct statx found;
   if (statx(AT_FDCWD, path.c_str(), AT_STATX_SYNC_AS_STAT, STATX_INO | STATX_BTIME, &found) != 0) {
-    const StatusCode code = errno == ENOENT || errno == ENOTDIR ? StatusCode::not_found : StatusCode::io_error;
+    const StatusCode code =
+        errno == ENOENT || errno == ENOTDIR ? StatusCode::not_found : StatusCode::io_error;
     return Status(code, path + ": " + std::strerror(errno));
   }
   std::string text = std::to_string(found.stx_dev_major);

@@ -23,9 +23,9 @@ constexpr std::uint32_t kMaxShards = 64;
 constexpr std::uint64_t kLeaseNs = 1'000'000'000;
 
 constexpr int kSpins = 200;
-constexpr std::uint64_t kAskAfterNs = 1'000'000;    // when a waiter looks whether the holder lives
-constexpr std::uint64_t kGiveUpNs = 20'000'000;     // when it stops waiting for one that does
-constexpr std::uint64_t kAvoidNs = 100'000'000;     // how long it then leaves that shard alone
+constexpr std::uint64_t kAskAfterNs = 1'000'000;  // when a waiter looks whether the holder lives
+constexpr std::uint64_t kGiveUpNs = 20'000'000;   // when it stops waiting for one that does
+constexpr std::uint64_t kAvoidNs = 100'000'000;   // how long it then leaves that shard alone
 
 struct alignas(64) StoreHeader {
   char magic[8];
@@ -41,14 +41,18 @@ static_assert(offsetof(StoreHeader, boot) == 32);
 
 constexpr std::size_t kShardsOffset = sizeof(StoreHeader) + kRecords * kRecordStride;
 
-std::size_t shard_stride(std::size_t size, std::uint32_t shards) { return (size - kShardsOffset) / shards / 64 * 64; }
+std::size_t shard_stride(std::size_t size, std::uint32_t shards) {
+  return (size - kShardsOffset) / shards / 64 * 64;
+}
 
 std::span<std::byte> shard_memory(std::span<std::byte> bytes, std::uint32_t shards, std::uint32_t index) {
   const std::size_t stride = shard_stride(bytes.size(), shards);
   return bytes.subspan(kShardsOffset + index * stride, stride);
 }
 
-std::uint64_t now_ms() { return boottime_ns() / 1'000'000; }
+std::uint64_t now_ms() {
+  return boottime_ns() / 1'000'000;
+}
 
 void copy_boot_id(char (&target)[40]) {
   const std::string id = boot_id();
@@ -62,13 +66,14 @@ Inspection inspect(std::span<std::byte> bytes, const std::string& path) {
   if (header.layout > kEntriesLayout) {
     return Inspection::refuse(
         Status(StatusCode::incompatible,
-               "'" + path + "' was made by a newer release of django_cache_me; this process works without it, "
-               "start it anew with the newer release"));
+               "'" + path +
+                   "' was made by a newer release of django_cache_me; this process works without it, "
+                   "start it anew with the newer release"));
   }
   char boot[40];
   copy_boot_id(boot);
-  const bool fits = header.layout == kEntriesLayout && header.size == bytes.size() && header.size >= kMinSize &&
-                    header.shards >= 1 && header.shards <= kMaxShards &&
+  const bool fits = header.layout == kEntriesLayout && header.size == bytes.size() &&
+                    header.size >= kMinSize && header.shards >= 1 && header.shards <= kMaxShards &&
                     header.state.load(std::memory_order_acquire) == kReady &&
                     std::memcmp(header.boot, boot, sizeof boot) == 0;
   return fits ? Inspection::accept() : Inspection::rebuild();
@@ -112,8 +117,9 @@ class SharedStore::Locked {
 Result<std::shared_ptr<SharedStore>> SharedStore::open(const std::string& path, const StoreOptions& options) {
   if (options.size < kMinSize || options.shards < 1 || options.shards > kMaxShards) {
     return Status(StatusCode::invalid_argument,
-                  "a store has a size of at least 1 MiB and 1 to 64 shards, not " + std::to_string(options.size) +
-                      " bytes and " + std::to_string(options.shards) + " shards");
+                  "a store has a size of at least 1 MiB and 1 to 64 shards, not " +
+                      std::to_string(options.size) + " bytes and " + std::to_string(options.shards) +
+                      " shards");
   }
   FileFormat format;
   format.size = options.size / 4096 * 4096;
@@ -126,11 +132,13 @@ Result<std::shared_ptr<SharedStore>> SharedStore::open(const std::string& path, 
   Result<MappedFile> file = MappedFile::open(path, options.policy, format);
   if (!file) return file.status();
   const std::uint32_t shards = reinterpret_cast<const StoreHeader*>(file->data())->shards;
-  if (shards < 1 || shards > kMaxShards) return Status(StatusCode::corrupt, "'" + path + "' was changed just now");
+  if (shards < 1 || shards > kMaxShards)
+    return Status(StatusCode::corrupt, "'" + path + "' was changed just now");
   return std::shared_ptr<SharedStore>(new SharedStore(std::move(*file), shards));
 }
 
-SharedStore::SharedStore(MappedFile file, std::uint32_t shards) : file_(std::move(file)), shard_count_(shards) {
+SharedStore::SharedStore(MappedFile file, std::uint32_t shards)
+    : file_(std::move(file)), shard_count_(shards) {
   owners_ = std::make_unique<OwnerRecords>(
       file_, OwnerRecords::Layout{sizeof(StoreHeader), kRecordStride, kRecords});
   for (std::uint32_t i = 0; i < shards; ++i) {
@@ -166,9 +174,9 @@ std::uint32_t SharedStore::own_id() {
   return owner_.load();
 }
 
-// The lock word names the holder's owner record. Threads of one process share a record and contend for the word
-// like strangers; a holder counts as dead when the kernel has let go of its record's lock, or when the record has
-// had another owner since (its generation).
+// The lock word names the holder's owner record. Threads of one process share a record and contend for the
+// word like strangers; a holder counts as dead when the kernel has let go of its record's lock, or when the
+// record has had another owner since (its generation).
 bool SharedStore::lock(StoreShard& shard) {
   const std::uint32_t me = own_id();
   if (me == 0) return false;
@@ -278,7 +286,8 @@ StoreStats SharedStore::stats() {
       const Locked locked(*this, *shard);
       if (locked) {
         all.entries += header.entries;
-        all.bytes_used += std::uint64_t{shard->blocks() - std::min(header.free_count, shard->blocks())} * kBlockSize;
+        all.bytes_used +=
+            std::uint64_t{shard->blocks() - std::min(header.free_count, shard->blocks())} * kBlockSize;
       }
     }
     all.gets += header.gets.load(std::memory_order_relaxed);

@@ -5,16 +5,28 @@
 namespace cache_me {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
 // Bytes from 0x80 on are letters in all three dialects.
-bool begins_word(char c) { return is_letter(c) || static_cast<unsigned char>(c) >= 0x80; }
-bool continues_word(char c) { return begins_word(c) || is_digit(c) || c == '$'; }
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v'; }
+bool begins_word(char c) {
+  return is_letter(c) || static_cast<unsigned char>(c) >= 0x80;
+}
+bool continues_word(char c) {
+  return begins_word(c) || is_digit(c) || c == '$';
+}
+bool is_space(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
+}
 bool is_punctuation(char c) {
   return c == '(' || c == ')' || c == '[' || c == ']' || c == ',' || c == ';' || c == '.';
 }
-bool is_operation(char c) { return std::string_view("+-*/<>=~!@#%^&|`?:{}\\").find(c) != std::string_view::npos; }
+bool is_operation(char c) {
+  return std::string_view("+-*/<>=~!@#%^&|`?:{}\\").find(c) != std::string_view::npos;
+}
 
 class Lexer {
  public:
@@ -61,7 +73,8 @@ class Lexer {
       if (sql_[at_] == '*' && sql_[at_ + 1] == '/') {
         at_ += 2;
         if (--depth == 0) return true;
-      } else if (sql_[at_] == '/' && sql_[at_ + 1] == '*' && (depth == 0 || dialect_ == Dialect::postgresql)) {
+      } else if (sql_[at_] == '/' && sql_[at_ + 1] == '*' &&
+                 (depth == 0 || dialect_ == Dialect::postgresql)) {
         at_ += 2;
         ++depth;
       } else {
@@ -237,7 +250,9 @@ class Lexer {
   std::size_t at_ = 0;
 };
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
 
 }  // namespace
 

@@ -18,27 +18,30 @@ bool is_one_of(const SqlToken& token, Words words) {
 
 // Words that may stand before "(" without calling it, and that are no alias either.
 constexpr std::string_view kNoFunctions[] = {
-    "SELECT", "FROM",   "WHERE",   "AND",      "OR",      "NOT",       "IN",     "IS",      "ANY",       "ALL",
-    "SOME",   "EXISTS", "VALUES",  "AS",       "ON",      "USING",     "HAVING", "BY",      "THEN",      "ELSE",
-    "WHEN",   "CASE",   "BETWEEN", "LIKE",     "ILIKE",   "GLOB",      "RLIKE",  "SIMILAR", "TO",        "ESCAPE",
-    "UNION",  "EXCEPT", "MINUS",   "DISTINCT", "JOIN",    "INTERSECT", "OFFSET", "LIMIT",   "FETCH",     "OVER",
-    "FILTER", "GROUP",  "SETS",    "LATERAL",  "INTO",    "RETURNING", "SET",    "ORDER",   "PARTITION", "RANGE",
-    "ROWS",   "GROUPS", "COLLATE", "ARRAY",    "DIV",     "XOR",       "BINARY", "KEY",     "CONFLICT",  "DO",
-    "MATCH",  "REGEXP", "END",     "FIRST",    "NEXT",    "DEFAULT",   "DESC",   "ASC",     "ISNULL",    "NOTNULL",
-    "ONLY",   "WITH",   "NULL",    "MATERIALIZED", "NULLS", "WINDOW", "RECURSIVE"};
+    "SELECT",    "FROM",         "WHERE",    "AND",       "OR",       "NOT",       "IN",      "IS",
+    "ANY",       "ALL",          "SOME",     "EXISTS",    "VALUES",   "AS",        "ON",      "USING",
+    "HAVING",    "BY",           "THEN",     "ELSE",      "WHEN",     "CASE",      "BETWEEN", "LIKE",
+    "ILIKE",     "GLOB",         "RLIKE",    "SIMILAR",   "TO",       "ESCAPE",    "UNION",   "EXCEPT",
+    "MINUS",     "DISTINCT",     "JOIN",     "INTERSECT", "OFFSET",   "LIMIT",     "FETCH",   "OVER",
+    "FILTER",    "GROUP",        "SETS",     "LATERAL",   "INTO",     "RETURNING", "SET",     "ORDER",
+    "PARTITION", "RANGE",        "ROWS",     "GROUPS",    "COLLATE",  "ARRAY",     "DIV",     "XOR",
+    "BINARY",    "KEY",          "CONFLICT", "DO",        "MATCH",    "REGEXP",    "END",     "FIRST",
+    "NEXT",      "DEFAULT",      "DESC",     "ASC",       "ISNULL",   "NOTNULL",   "ONLY",    "WITH",
+    "NULL",      "MATERIALIZED", "NULLS",    "WINDOW",    "RECURSIVE"};
 
 // Words that end a FROM clause.
-constexpr std::string_view kEndOfFrom[] = {"WHERE",  "GROUP",  "HAVING",    "ORDER",  "LIMIT",     "OFFSET", "FETCH",
-                                           "WINDOW", "UNION",  "INTERSECT", "EXCEPT", "MINUS",     "FOR",    "SET",
-                                           "SELECT", "VALUES", "RETURNING", "LOCK",   "PROCEDURE", "WHEN"};
+constexpr std::string_view kEndOfFrom[] = {
+    "WHERE",  "GROUP", "HAVING", "ORDER", "LIMIT",  "OFFSET", "FETCH",     "WINDOW", "UNION",     "INTERSECT",
+    "EXCEPT", "MINUS", "FOR",    "SET",   "SELECT", "VALUES", "RETURNING", "LOCK",   "PROCEDURE", "WHEN"};
 
 // Words that follow a FROM item and are no alias of it.
 constexpr std::string_view kNoAlias[] = {
-    "ON",    "USING", "JOIN",  "INNER",  "LEFT",  "RIGHT",   "FULL", "CROSS",       "NATURAL", "OUTER",
-    "WHERE", "GROUP", "ORDER", "HAVING", "LIMIT", "OFFSET",  "SET",  "UNION",       "EXCEPT",  "INTERSECT",
-    "MINUS", "FETCH", "FOR",   "WINDOW", "AS",    "INDEXED", "NOT",  "TABLESAMPLE", "USE",     "FORCE",
-    "LOCK",  "WHEN",  "IGNORE", "STRAIGHT_JOIN", "RETURNING", "PARTITION", "DEFAULT", "VALUES", "SELECT", "WITH",
-    "ORDINALITY", "PROCEDURE"};
+    "ON",        "USING",   "JOIN",   "INNER",  "LEFT",    "RIGHT",         "FULL",
+    "CROSS",     "NATURAL", "OUTER",  "WHERE",  "GROUP",   "ORDER",         "HAVING",
+    "LIMIT",     "OFFSET",  "SET",    "UNION",  "EXCEPT",  "INTERSECT",     "MINUS",
+    "FETCH",     "FOR",     "WINDOW", "AS",     "INDEXED", "NOT",           "TABLESAMPLE",
+    "USE",       "FORCE",   "LOCK",   "WHEN",   "IGNORE",  "STRAIGHT_JOIN", "RETURNING",
+    "PARTITION", "DEFAULT", "VALUES", "SELECT", "WITH",    "ORDINALITY",    "PROCEDURE"};
 
 // Functions with keywords between their arguments.
 constexpr std::string_view kFromInside[] = {"extract", "substring", "substr", "trim", "overlay", "position"};
@@ -317,8 +320,8 @@ bool SqlQueryReader::read_from_item(const Scope* scope) {
   if (token().is('(')) {
     std::size_t ahead = 1;
     while (token(ahead).is('(')) ++ahead;
-    const bool query = token(ahead).is_word("SELECT") || token(ahead).is_word("WITH") ||
-                       token(ahead).is_word("VALUES");
+    const bool query =
+        token(ahead).is_word("SELECT") || token(ahead).is_word("WITH") || token(ahead).is_word("VALUES");
     if (query) {
       if (!read_parenthesis(scope, {})) return false;
     } else {
@@ -361,7 +364,9 @@ bool SqlQueryReader::read_table_name(TableName& table) {
     if (part == 3 || !is_name(token())) return false;
     if (dialect_ == Dialect::mysql && token().text.front() == '"') return false;
     if (part == 0 && is_one_of(token(), kEndOfFrom)) return false;
-    table.schema = part == 0 ? std::string() : table.schema.empty() ? table.name : table.schema + "." + table.name;
+    table.schema = part == 0              ? std::string()
+                   : table.schema.empty() ? table.name
+                                          : table.schema + "." + table.name;
     table.name = identifier_name(token(), dialect_);
     ++at_;
     if (!token().is('.')) return true;
@@ -372,8 +377,10 @@ bool SqlQueryReader::read_table_name(TableName& table) {
 // [AS] alias [(columns)]
 void SqlQueryReader::skip_alias() {
   const bool as = skip_word("AS");
-  if (is_name(token()) && (as || !is_one_of(token(), kNoAlias))) ++at_;
-  else if (token().kind == SqlTokenKind::text) ++at_;
+  if (is_name(token()) && (as || !is_one_of(token(), kNoAlias)))
+    ++at_;
+  else if (token().kind == SqlTokenKind::text)
+    ++at_;
   if ((is_name(before()) || as) && token().is('(')) {
     std::size_t ahead = 1;
     while (is_name(token(ahead)) || token(ahead).is(',')) ++ahead;

@@ -10,14 +10,15 @@
 
 namespace cache_me {
 
-// One pass over a statement's tokens. `at()` only grows, so the time is linear; parentheses recurse, with a bound.
+// One pass over a statement's tokens. `at()` only grows, so the time is linear; parentheses recurse, with a
+// bound.
 class SqlQueryReader {
  public:
   SqlQueryReader(std::span<const SqlToken> tokens, Dialect dialect, Statement& out)
       : tokens_(tokens), dialect_(dialect), out_(out) {}
 
-  // Reads a statement that begins with SELECT, VALUES, WITH, INSERT, REPLACE, UPDATE, DELETE, MERGE or "(" from
-  // token `begin` to the end, and sets kind, tables and the rest. False: not understood at all.
+  // Reads a statement that begins with SELECT, VALUES, WITH, INSERT, REPLACE, UPDATE, DELETE, MERGE or "("
+  // from token `begin` to the end, and sets kind, tables and the rest. False: not understood at all.
   bool read(std::size_t begin);
 
  private:

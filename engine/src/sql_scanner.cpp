@@ -12,11 +12,13 @@ using Tokens = std::span<const SqlToken>;
 
 template <std::size_t size>
 bool is_one_of(const SqlToken& token, const std::string_view (&words)[size]) {
-  return std::any_of(std::begin(words), std::end(words), [&](std::string_view word) { return token.is_word(word); });
+  return std::any_of(std::begin(words), std::end(words),
+                     [&](std::string_view word) { return token.is_word(word); });
 }
 
 bool has_word(Tokens tokens, std::string_view word) {
-  return std::any_of(tokens.begin(), tokens.end(), [&](const SqlToken& token) { return token.is_word(word); });
+  return std::any_of(tokens.begin(), tokens.end(),
+                     [&](const SqlToken& token) { return token.is_word(word); });
 }
 
 const SqlToken& token_at(Tokens tokens, std::size_t i) {
@@ -24,34 +26,43 @@ const SqlToken& token_at(Tokens tokens, std::size_t i) {
   return i < tokens.size() ? tokens[i] : kEnd;
 }
 
-constexpr std::string_view kQueries[] = {"SELECT", "WITH",   "VALUES", "INSERT",
+constexpr std::string_view kQueries[] = {"SELECT",  "WITH",   "VALUES", "INSERT",
                                          "REPLACE", "UPDATE", "DELETE", "MERGE"};
-constexpr std::string_view kDdl[] = {"CREATE", "ALTER",   "DROP",    "RENAME",  "COMMENT", "GRANT",
-                                     "REVOKE", "REINDEX", "REASSIGN", "IMPORT", "CLUSTER", "REFRESH", "SECURITY"};
-// ANALYZE and VACUUM gather and tidy, LISTEN and NOTIFY carry messages, FETCH reads on, CHECKPOINT writes what was
-// committed: none of them changes a row that a SELECT gives.
-constexpr std::string_view kHarmless[] = {"ANALYZE", "VACUUM", "SHOW",  "DESCRIBE", "DESC", "LISTEN", "UNLISTEN",
-                                          "NOTIFY",  "FETCH",  "CLOSE", "CHECKPOINT"};
+constexpr std::string_view kDdl[] = {"CREATE",  "ALTER",   "DROP",    "RENAME",   "COMMENT",
+                                     "GRANT",   "REVOKE",  "REINDEX", "REASSIGN", "IMPORT",
+                                     "CLUSTER", "REFRESH", "SECURITY"};
+// ANALYZE and VACUUM gather and tidy, LISTEN and NOTIFY carry messages, FETCH reads on, CHECKPOINT writes
+// what was committed: none of them changes a row that a SELECT gives.
+constexpr std::string_view kHarmless[] = {"ANALYZE",  "VACUUM", "SHOW",  "DESCRIBE", "DESC",      "LISTEN",
+                                          "UNLISTEN", "NOTIFY", "FETCH", "CLOSE",    "CHECKPOINT"};
 constexpr std::string_view kSessionWords[] = {"RESET", "DISCARD", "USE", "ATTACH", "DETACH"};
 
 // Settings that decide how long or with how much memory a statement runs, and never what it answers.
-constexpr std::string_view kTuningSettings[] = {
-    "STATEMENT_TIMEOUT", "LOCK_TIMEOUT", "IDLE_IN_TRANSACTION_SESSION_TIMEOUT", "IDLE_SESSION_TIMEOUT",
-    "CLIENT_MIN_MESSAGES", "APPLICATION_NAME", "WORK_MEM", "MAINTENANCE_WORK_MEM"};
+constexpr std::string_view kTuningSettings[] = {"STATEMENT_TIMEOUT",
+                                                "LOCK_TIMEOUT",
+                                                "IDLE_IN_TRANSACTION_SESSION_TIMEOUT",
+                                                "IDLE_SESSION_TIMEOUT",
+                                                "CLIENT_MIN_MESSAGES",
+                                                "APPLICATION_NAME",
+                                                "WORK_MEM",
+                                                "MAINTENANCE_WORK_MEM"};
 
-// Pragmas that only read or tune, with or without an argument. Foreign keys may be switched off: their actions in
-// the database then count though they don't happen.
+// Pragmas that only read or tune, with or without an argument. Foreign keys may be switched off: their
+// actions in the database then count though they don't happen.
 constexpr std::string_view kTuningPragmas[] = {
-    "FOREIGN_KEYS", "DEFER_FOREIGN_KEYS", "FOREIGN_KEY_CHECK", "FOREIGN_KEY_LIST", "TABLE_INFO", "TABLE_XINFO",
-    "TABLE_LIST", "INDEX_LIST", "INDEX_INFO", "INDEX_XINFO", "JOURNAL_MODE", "JOURNAL_SIZE_LIMIT", "SYNCHRONOUS",
-    "CACHE_SIZE", "BUSY_TIMEOUT", "WAL_CHECKPOINT", "WAL_AUTOCHECKPOINT", "INTEGRITY_CHECK", "QUICK_CHECK",
-    "OPTIMIZE", "MMAP_SIZE", "TEMP_STORE", "PAGE_SIZE", "PAGE_COUNT", "FREELIST_COUNT", "DATABASE_LIST",
-    "COLLATION_LIST", "COMPILE_OPTIONS", "FUNCTION_LIST", "ANALYSIS_LIMIT", "AUTO_VACUUM", "SECURE_DELETE"};
-constexpr std::string_view kReadOnlyPragmas[] = {"USER_VERSION", "SCHEMA_VERSION", "ENCODING", "APPLICATION_ID",
-                                                 "DATA_VERSION", "READ_UNCOMMITTED", "RECURSIVE_TRIGGERS"};
-constexpr std::string_view kSessionPragmas[] = {"READ_UNCOMMITTED", "RECURSIVE_TRIGGERS", "CASE_SENSITIVE_LIKE",
-                                                "LEGACY_ALTER_TABLE", "QUERY_ONLY", "TRUSTED_SCHEMA",
-                                                "REVERSE_UNORDERED_SELECTS"};
+    "FOREIGN_KEYS",   "DEFER_FOREIGN_KEYS", "FOREIGN_KEY_CHECK", "FOREIGN_KEY_LIST", "TABLE_INFO",
+    "TABLE_XINFO",    "TABLE_LIST",         "INDEX_LIST",        "INDEX_INFO",       "INDEX_XINFO",
+    "JOURNAL_MODE",   "JOURNAL_SIZE_LIMIT", "SYNCHRONOUS",       "CACHE_SIZE",       "BUSY_TIMEOUT",
+    "WAL_CHECKPOINT", "WAL_AUTOCHECKPOINT", "INTEGRITY_CHECK",   "QUICK_CHECK",      "OPTIMIZE",
+    "MMAP_SIZE",      "TEMP_STORE",         "PAGE_SIZE",         "PAGE_COUNT",       "FREELIST_COUNT",
+    "DATABASE_LIST",  "COLLATION_LIST",     "COMPILE_OPTIONS",   "FUNCTION_LIST",    "ANALYSIS_LIMIT",
+    "AUTO_VACUUM",    "SECURE_DELETE"};
+constexpr std::string_view kReadOnlyPragmas[] = {"USER_VERSION",      "SCHEMA_VERSION", "ENCODING",
+                                                 "APPLICATION_ID",    "DATA_VERSION",   "READ_UNCOMMITTED",
+                                                 "RECURSIVE_TRIGGERS"};
+constexpr std::string_view kSessionPragmas[] = {
+    "READ_UNCOMMITTED", "RECURSIVE_TRIGGERS", "CASE_SENSITIVE_LIKE",      "LEGACY_ALTER_TABLE",
+    "QUERY_ONLY",       "TRUSTED_SCHEMA",     "REVERSE_UNORDERED_SELECTS"};
 
 class StatementReader {
  public:
@@ -100,8 +111,8 @@ class StatementReader {
 
   bool read_transaction_control() {
     const SqlToken& first = token(0);
-    const bool plain = tokens_.size() == 1 || (tokens_.size() == 2 && (token(1).is_word("TRANSACTION") ||
-                                                                         token(1).is_word("WORK")));
+    const bool plain = tokens_.size() == 1 ||
+                       (tokens_.size() == 2 && (token(1).is_word("TRANSACTION") || token(1).is_word("WORK")));
     if (first.is_word("BEGIN") || (first.is_word("START") && token(1).is_word("TRANSACTION"))) {
       out_.kind = StatementKind::begin;
       out_.begin_with_options = !plain && !is_sqlite_lock_word();
@@ -141,7 +152,8 @@ class StatementReader {
         out_.temporary = !token(i).is_word("UNLOGGED");
       }
       const bool schema = token(i + 1).is('.');
-      const std::string name = token(i).kind == SqlTokenKind::punctuation ? "" : identifier_name(token(i), dialect_);
+      const std::string name =
+          token(i).kind == SqlTokenKind::punctuation ? "" : identifier_name(token(i), dialect_);
       if (schema && (name == "temp" || name == "pg_temp")) out_.temporary = true;
       if (token(i).is('(')) break;
     }

@@ -6,11 +6,13 @@
 
 #include "cache_me/hash.hpp"
 
-// Nothing read from the memory is believed: block() answers only for indices that exist, and every walk is bounded
-// by the number of blocks. What doesn't add up empties the shard: its entries were misses from then on anyway.
+// Nothing read from the memory is believed: block() answers only for indices that exist, and every walk is
+// bounded by the number of blocks. What doesn't add up empties the shard: its entries were misses from then
+// on anyway.
 //
-// The change mark needs no more than the compiler's order: a process that is killed has done its stores in program
-// order as far as any other process can see after it has found the kernel's lock free (a full barrier).
+// The change mark needs no more than the compiler's order: a process that is killed has done its stores in
+// program order as far as any other process can see after it has found the kernel's lock free (a full
+// barrier).
 
 namespace cache_me {
 namespace {
@@ -24,7 +26,9 @@ std::uint32_t load_next(const std::byte* block) {
   return next;
 }
 
-void store_next(std::byte* block, std::uint32_t next) { std::memcpy(block, &next, sizeof next); }
+void store_next(std::byte* block, std::uint32_t next) {
+  std::memcpy(block, &next, sizeof next);
+}
 
 }  // namespace
 
@@ -72,7 +76,8 @@ std::uint32_t StoreShard::blocks_for(std::uint64_t bytes) noexcept {
 }
 
 // `size` bytes of the entry's payload from `offset` on.
-bool StoreShard::read(const EntryBlock& head, std::uint64_t offset, std::uint64_t size, char* out) const noexcept {
+bool StoreShard::read(const EntryBlock& head, std::uint64_t offset, std::uint64_t size,
+                      char* out) const noexcept {
   const std::byte* current = reinterpret_cast<const std::byte*>(&head);
   std::uint32_t begin = sizeof(EntryBlock);
   std::uint64_t payload = kFirstPayload;
@@ -117,7 +122,8 @@ bool StoreShard::write(EntryBlock& head, std::string_view key, std::string_view 
 bool StoreShard::key_equals(const EntryBlock& head, std::string_view key) const noexcept {
   if (head.key_size != key.size()) return false;
   if (key.size() <= kFirstPayload) {
-    return std::memcmp(reinterpret_cast<const std::byte*>(&head) + sizeof(EntryBlock), key.data(), key.size()) == 0;
+    return std::memcmp(reinterpret_cast<const std::byte*>(&head) + sizeof(EntryBlock), key.data(),
+                       key.size()) == 0;
   }
   std::string stored(key.size(), '\0');
   return read(head, 0, key.size(), stored.data()) && stored == key;
@@ -151,8 +157,8 @@ StoreShard::Outcome StoreShard::find(std::uint64_t hash, std::string_view key, s
   return Outcome::found;
 }
 
-bool StoreShard::put(std::uint64_t hash, std::string_view key, std::string_view value, std::uint64_t expires_ms,
-                     std::uint64_t checksum) {
+bool StoreShard::put(std::uint64_t hash, std::string_view key, std::string_view value,
+                     std::uint64_t expires_ms, std::uint64_t checksum) {
   const std::uint32_t needed = blocks_for(std::uint64_t{key.size()} + value.size());
   if (needed > block_count_ / 4) return false;
   const std::uint32_t old = lookup(hash, key);
@@ -262,7 +268,8 @@ bool StoreShard::remove(std::uint32_t index) noexcept {
   return release(index, blocks_for(bytes));
 }
 
-// SIEVE: the hand goes from old to new, spares what was visited since it came by, and takes the first other one.
+// SIEVE: the hand goes from old to new, spares what was visited since it came by, and takes the first other
+// one.
 bool StoreShard::evict() noexcept {
   std::uint32_t index = header_->hand != 0 ? header_->hand : header_->oldest;
   for (std::uint64_t steps = 0; steps <= 2 * std::uint64_t{block_count_}; ++steps) {

@@ -1,5 +1,5 @@
-// One shard of the shared store: a hash index over chained blocks, with SIEVE's queue. Nothing here locks; the
-// caller holds the shard's lock (see ShardHeader::lock) around every call.
+// One shard of the shared store: a hash index over chained blocks, with SIEVE's queue. Nothing here locks;
+// the caller holds the shard's lock (see ShardHeader::lock) around every call.
 #pragma once
 
 #include <atomic>
@@ -16,8 +16,8 @@ namespace cache_me {
 
 inline constexpr std::uint32_t kBlockSize = 256;
 
-// At the beginning of a shard's memory; buckets (u32 each) and blocks follow. Indices of blocks begin at 1, 0 is
-// none.
+// At the beginning of a shard's memory; buckets (u32 each) and blocks follow. Indices of blocks begin at 1, 0
+// is none.
 struct alignas(64) ShardHeader {
   std::atomic<std::uint32_t> lock;   // the holder's packed OwnerId, or 0
   std::atomic<std::uint32_t> dirty;  // set while the structures are being changed
@@ -36,7 +36,7 @@ struct EntryBlock {
   std::uint32_t key_size, value_size;
   std::uint32_t chain;  // next entry of the bucket
   std::uint64_t hash, checksum;
-  std::uint64_t expires_ms;     // since the boot; 0: never
+  std::uint64_t expires_ms;    // since the boot; 0: never
   std::uint32_t newer, older;  // SIEVE's queue
   std::uint32_t visited;
   std::uint32_t unused;

@@ -37,11 +37,15 @@ TEST_F(Codec, Constants) {
 }
 
 TEST_F(Codec, IntegersTakeTheShortestForm) {
-  const std::pair<std::int64_t, Type> cases[] = {
-      {0, Type::int8},       {-128, Type::int8},           {127, Type::int8},
-      {128, Type::int32},    {-2147483648LL, Type::int32}, {2147483647, Type::int32},
-      {1LL << 31, Type::int64}, {std::numeric_limits<std::int64_t>::min(), Type::int64},
-      {std::numeric_limits<std::int64_t>::max(), Type::int64}};
+  const std::pair<std::int64_t, Type> cases[] = {{0, Type::int8},
+                                                 {-128, Type::int8},
+                                                 {127, Type::int8},
+                                                 {128, Type::int32},
+                                                 {-2147483648LL, Type::int32},
+                                                 {2147483647, Type::int32},
+                                                 {1LL << 31, Type::int64},
+                                                 {std::numeric_limits<std::int64_t>::min(), Type::int64},
+                                                 {std::numeric_limits<std::int64_t>::max(), Type::int64}};
   for (const auto& [value, type] : cases) encoder_.append_int(value);
   for (const auto& [value, type] : cases) {
     const Token token = Next();
@@ -167,9 +171,9 @@ TEST_F(Codec, WrongBytesInTypedDataAreRefused) {
   EXPECT_EQ(Next().type, Type::malformed);
   EXPECT_EQ(Next().type, Type::malformed) << "malformed is for good";
   const std::uint32_t beyond[] = {0x110000};
-  for (const auto& append : {+[](Encoder& e) { e.append_big_int("12"); }, +[](Encoder& e) { e.append_big_int("0x"); },
-                             +[](Encoder& e) { e.append_big_int("-0xg"); },
-                             +[](Encoder& e) { e.append_decimal("\xC3"); }}) {
+  for (const auto& append :
+       {+[](Encoder& e) { e.append_big_int("12"); }, +[](Encoder& e) { e.append_big_int("0x"); },
+        +[](Encoder& e) { e.append_big_int("-0xg"); }, +[](Encoder& e) { e.append_decimal("\xC3"); }}) {
     encoder_.clear();
     decoder_.reset();
     append(encoder_);

@@ -139,8 +139,8 @@ def check_databases(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         if host and not host.startswith("/") and host not in ("localhost", "127.0.0.1", "::1"):
             messages.append(
                 Warning(
-                    f"The database {alias!r} is on another host ({host}), but the store is in the memory of this "
-                    "one: writers on other hosts can't be seen from here.",
+                    f"The database {alias!r} is on another host ({host}), but the store is in the memory "
+                    "of this one: writers on other hosts can't be seen from here.",
                     hint=_hint("With several hosts, use a store that they share.", "django_cache_me.W002"),
                     id="django_cache_me.W002",
                 )

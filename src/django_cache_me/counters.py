@@ -12,7 +12,7 @@ _not_filled: CounterType[str] = Counter()
 
 
 def count(event: str, number: int = 1) -> None:
-    """Count ``hits``, ``misses``, ``fills`` or ``bumps``. Under the GIL a lost count is possible, no error."""
+    """Count ``hits``, ``misses``, ``fills`` or ``bumps``. Threads may lose one."""
     _counts[event] += number
 
 

@@ -1,15 +1,17 @@
 // Typed values as bytes: the rows of an entry, and query parameters on their way into a key.
 //
-// An Encoder appends values to a growing buffer, a Decoder yields them one typed token at a time. The invariants:
+// An Encoder appends values to a growing buffer, a Decoder yields them one typed token at a time. The
+// invariants:
 //
-// - Canonical: one value has one encoding, and two different values (True, 1 and 1.0 too) have different ones.
+// - Canonical: one value has one encoding, and two different values (True, 1 and 1.0 too) have different
+// ones.
 // - Self-delimiting: a value says its own length; a nest says how many values follow.
 // - Never trusted: the decoder checks every length against the bytes that are left before anything is read or
 //   reserved, and every number that is not a free one. Malformed bytes end in Type::malformed, for good.
 //
 // Text keeps CPython's own storage kind (PEP 393), so that a string is made by one allocation and one copy.
-// Numbers are little-endian and unaligned. The format is written up in docs/format.md. Nothing here is shared:
-// each object serves one thread at a time.
+// Numbers are little-endian and unaligned. The format is written up in docs/format.md. Nothing here is
+// shared: each object serves one thread at a time.
 #pragma once
 
 #include <cstddef>
@@ -118,12 +120,12 @@ class Encoder {
 
 struct Token {
   Type type = Type::malformed;
-  std::int64_t integer = 0;   // int8, int32, int64
-  double number = 0;          // float64
-  std::string_view data;      // text in its kind, bytes, big_int, decimal, uuid (16 bytes)
-  std::size_t length = 0;     // text: code points; nests: values, or pairs of a dict
-  Moment moment;              // date, time, datetime
-  Duration duration;          // timedelta
+  std::int64_t integer = 0;  // int8, int32, int64
+  double number = 0;         // float64
+  std::string_view data;     // text in its kind, bytes, big_int, decimal, uuid (16 bytes)
+  std::size_t length = 0;    // text: code points; nests: values, or pairs of a dict
+  Moment moment;             // date, time, datetime
+  Duration duration;         // timedelta
 };
 
 class Decoder {

@@ -10,8 +10,8 @@
 //
 // The memory of a shard is cut into blocks of 256 bytes, which are chained into entries, so there is no
 // fragmentation. Entries are evicted by SIEVE (Zhang et al., "SIEVE is Simpler than LRU", NSDI 2024). The
-// layout is written up in docs/format.md. All functions may be called from any thread of any process; a forked
-// child may go on using the object.
+// layout is written up in docs/format.md. All functions may be called from any thread of any process; a
+// forked child may go on using the object.
 #pragma once
 
 #include <atomic>
@@ -48,7 +48,8 @@ enum class PutOutcome {
 struct StoreStats {
   std::uint64_t entries = 0, bytes_used = 0, capacity = 0;  // bytes of blocks
   // Since the file was made, by all processes.
-  std::uint64_t gets = 0, hits = 0, puts = 0, evictions = 0, expirations = 0, corrupt = 0, busy = 0, recovered = 0;
+  std::uint64_t gets = 0, hits = 0, puts = 0, evictions = 0, expirations = 0, corrupt = 0, busy = 0,
+                recovered = 0;
 };
 
 struct StoredEntry {
@@ -107,11 +108,11 @@ class SharedStore {
   const std::uint32_t shard_count_;
   std::unique_ptr<OwnerRecords> owners_;
   std::vector<std::unique_ptr<StoreShard>> shards_;
-  std::mutex mutex_;                            // while the owner record is taken
-  std::atomic<std::uint32_t> owner_{0};         // packed OwnerId of this process, 0: none yet
-  mutable std::atomic<bool> lost_{false};       // the path leads elsewhere
+  std::mutex mutex_;                       // while the owner record is taken
+  std::atomic<std::uint32_t> owner_{0};    // packed OwnerId of this process, 0: none yet
+  mutable std::atomic<bool> lost_{false};  // the path leads elsewhere
   mutable std::atomic<std::uint64_t> looked_at_{0};
-  std::unique_ptr<ForkHandler> fork_handler_;   // last, so that it goes first
+  std::unique_ptr<ForkHandler> fork_handler_;  // last, so that it goes first
 };
 
 }  // namespace cache_me

@@ -38,8 +38,9 @@ struct SqlToken {
 
 inline constexpr std::size_t kMaxSqlTokens = 1u << 18;
 
-// The tokens of `sql`, without comments. False if the text can't be told apart for sure: an unfinished quote or
-// comment, a stray byte, an executable comment of MySQL, an ambiguous backslash, or more than kMaxSqlTokens.
+// The tokens of `sql`, without comments. False if the text can't be told apart for sure: an unfinished quote
+// or comment, a stray byte, an executable comment of MySQL, an ambiguous backslash, or more than
+// kMaxSqlTokens.
 bool lex_sql(std::string_view sql, Dialect dialect, std::vector<SqlToken>& tokens);
 
 // The name in an identifier token: unquoted, and folded as the dialect compares names of tables (PostgreSQL:

@@ -1,10 +1,10 @@
-// What a SQL text does: the kind of each statement, the tables it reads and writes, and whether its answer may be
-// cached.
+// What a SQL text does: the kind of each statement, the tables it reads and writes, and whether its answer
+// may be cached.
 //
-// The scanner is conservative. A statement is `readable` only if all of it was understood: every FROM and JOIN
-// item is a table by name, a CTE or a subquery, and every function is known to depend on its arguments alone.
-// What it can't read or place is `unknown`, and its user must take it for a write to everything. It runs in linear
-// time with bounded recursion on any input. Pure; safe in any thread.
+// The scanner is conservative. A statement is `readable` only if all of it was understood: every FROM and
+// JOIN item is a table by name, a CTE or a subquery, and every function is known to depend on its arguments
+// alone. What it can't read or place is `unknown`, and its user must take it for a write to everything. It
+// runs in linear time with bounded recursion on any input. Pure; safe in any thread.
 #pragma once
 
 #include <string>
@@ -50,8 +50,8 @@ struct Statement {
   std::vector<TableName> reads;   // named in FROM, JOIN and USING at any depth, without CTEs
   std::vector<TableName> writes;  // of a known kind; empty for ddl
   bool readable = false;
-  std::string reason;  // why it isn't readable: a short code such as "volatile_function"
-  std::string detail;  // the name behind the reason, if there is one
+  std::string reason;                  // why it isn't readable: a short code such as "volatile_function"
+  std::string detail;                  // the name behind the reason, if there is one
   std::vector<std::string> functions;  // called, and not known to be harmless; lower case
   bool session_change = false;         // later answers of the session may be others
   bool temporary = false;              // creates a temporary object

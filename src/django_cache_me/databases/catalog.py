@@ -97,9 +97,9 @@ def _read_sqlite(wrapper: BaseDatabaseWrapper) -> Catalog:
         if kind not in ("table", "view"):
             continue
         lower = name.lower()
-        if kind == "table" and (sql or "").lstrip()[:21].upper().startswith("CREATE VIRTUAL TABLE"):
-            kind = "virtual_table"
-        tables[lower] = Table(lower, kind, lower in with_triggers, tuple(sorted(acted_on.get(lower, ()))))
+        virtual = (sql or "").lstrip()[:20].upper() == "CREATE VIRTUAL TABLE"
+        what = "virtual_table" if virtual else kind
+        tables[lower] = Table(lower, what, lower in with_triggers, tuple(sorted(acted_on.get(lower, ()))))
     # sqlite_sequence and its like are written by SQLite alone.
     return Catalog(tables, frozenset())
 

@@ -16,6 +16,7 @@ from ..stores.base import Store
 from ..stores.select import store_of
 from .drivers import OPEN, UNKNOWN, Driver, driver_for
 from .identity import Identity, identity_of, server_facts
+from .statements import TEMPORARY_OBJECTS
 
 _ATTRIBUTE = "_cache_me_state"
 
@@ -24,17 +25,17 @@ class ConnectionState:
     """One driver connection, as far as caching is concerned."""
 
     __slots__ = (
-        "raw",
+        "began_by_savepoint",
+        "changed",
+        "clock",
         "driver",
+        "raw",
+        "schema_version",
+        "snapshot_exists",
+        "special_transaction",
+        "unfinished_cursors",
         "written",
         "written_tables",
-        "schema_version",
-        "changed",
-        "special_transaction",
-        "began_by_savepoint",
-        "clock",
-        "snapshot_exists",
-        "unfinished_cursors",
     )
 
     def __init__(self, raw: Any, driver: Driver | None) -> None:
@@ -58,6 +59,16 @@ class ConnectionState:
         #: The store's clock before the transaction began, where reads see a snapshot.
         self.clock: int | None = None
         self.snapshot_exists = False
+
+    @property
+    def writes_elsewhere(self) -> bool:
+        """Whether the session has objects of its own (temporary triggers, attached databases).
+
+        A write may reach tables by them that the catalog doesn't tell of.
+        """
+        if self.driver is None or not self.changed:
+            return False
+        return self.changed == TEMPORARY_OBJECTS or self.driver.dialect == "sqlite"
 
     @property
     def in_transaction(self) -> bool:

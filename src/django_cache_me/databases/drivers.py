@@ -27,11 +27,11 @@ class Driver:
     dialect: str
     #: A transaction's reads all see the database as it was at its first read.
     snapshots_always: bool = False
-    #: A cursor that isn't exhausted keeps an older state of the database in view, or its own commit open.
+    #: A cursor that isn't exhausted keeps an old state of the database in view, or its own commit open.
     unfinished_cursors_matter: bool = False
 
     def status(self, raw: Any) -> str:
-        """IDLE: no transaction is open. OPEN: one is. UNKNOWN: the connection was lost or is in the middle."""
+        """IDLE: no transaction is open. OPEN: one is. UNKNOWN: the connection was lost, or is at work."""
         raise NotImplementedError
 
     def commits_by_itself(self, raw: Any, kind: str) -> bool:
@@ -39,8 +39,10 @@ class Driver:
         raise NotImplementedError
 
     def plain_parameter(self, value: Any) -> Any:
-        """A parameter in the driver's own wrapping (psycopg's ``Int4``, ``Jsonb`` …) as plain values that tell
-        it from all others; anything else as it is."""
+        """A parameter in the driver's own wrapping (psycopg's ``Int4``, ``Jsonb`` …) as plain values.
+
+        They tell it from all others; anything else comes back as it is.
+        """
         return value
 
     def session(self, wrapper: BaseDatabaseWrapper) -> Session:
@@ -123,8 +125,8 @@ class PostgreSQLDriver(Driver):
             cursor.execute(
                 # backend_start is hidden (null) from roles that may not see other users' sessions: then
                 # any session of that pid counts as the one asked for.
-                "SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE pid = %s"
-                " AND (backend_start IS NULL OR (extract(epoch FROM backend_start) * 1000000)::bigint::text = %s)",
+                "SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE pid = %s AND (backend_start IS NULL"
+                " OR (extract(epoch FROM backend_start) * 1000000)::bigint::text = %s)",
                 (int(pid), start),
             )
             row = cursor.fetchone()

@@ -25,7 +25,7 @@ def settle_unknown_outcomes(wrapper: BaseDatabaseWrapper, store: Store) -> None:
         return
     _looked_at[id(store)] = now
     state = state_of(wrapper)
-    if state.raw is None or state.driver is None or state.in_transaction:
+    if state.raw is None or state.driver is None or state.in_transaction or not wrapper.get_autocommit():
         return
     for token, session in store.unknown_outcomes():
         try:

@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 from .. import _engine
 
+#: Why a session is changed: it has temporary tables, views or triggers.
+TEMPORARY_OBJECTS = "temporary_objects"
+
 _READING_KINDS = frozenset({"select", "explain", "other_harmless"})
 _WRITING_KINDS = frozenset({"insert", "update", "delete", "replace", "merge", "truncate"})
 #: Schemas whose tables the catalog knows by their bare names.
@@ -87,7 +90,7 @@ def read_script(sql: str, dialect: str) -> Script:
 
 def _session_change(statement: Any) -> str:
     if statement.temporary:
-        return "temporary_table"
+        return TEMPORARY_OBJECTS
     return "session_change" if statement.session_change else ""
 
 

@@ -42,7 +42,7 @@ def callable_manager(manager: BaseManager[Any], policy: Policy) -> BaseManager[A
     return twin  # type: ignore[no-any-return]
 
 
-def _twin_of(original: type[Any], members: Any) -> type[Any]:
+def _twin_of(original: Any, members: Any) -> type[Any]:
     twin = _twins.get(original)
     if twin is None:
         twin = type(original.__name__, (original,), members(original))
@@ -55,7 +55,7 @@ def _itself(original: Any) -> Any:
     return original
 
 
-def _queryset_members(original: type[Any]) -> dict[str, Any]:
+def _queryset_members(original: Any) -> dict[str, Any]:
     def __call__(self: Any) -> Any:
         return queryset_with_policy(self, self._cache_me_policy)
 
@@ -83,7 +83,7 @@ def _queryset_members(original: type[Any]) -> dict[str, Any]:
     }
 
 
-def _manager_members(original: type[Any]) -> dict[str, Any]:
+def _manager_members(original: Any) -> dict[str, Any]:
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
         if args or kwargs:  # a related manager's own call: manager="other"
             return callable_manager(original.__call__(self, *args, **kwargs), self._cache_me_policy)

@@ -29,7 +29,7 @@ from ..stores.dependencies import ALL, SCHEMA, any_of, pack, permanent_of
 from . import bypass
 from .key import encoded_parameters, key_of, table_key_of
 from .layout import Layout, convert, layout_of
-from .policy import NO_CACHE, Plan, plan_of
+from .policy import NO_CACHE, POLICY, Plan, Policy, plan_of
 from .replay import instances, raw_rows
 
 _SCHEMA = pack([SCHEMA])
@@ -37,13 +37,13 @@ _SCHEMA = pack([SCHEMA])
 
 def fetch(queryset: QuerySet[Any]) -> list[Any] | None:
     """The queryset's instances, from the cache or through it; None: Django is to fetch as ever."""
-    policy = queryset._cache_me_policy  # type: ignore[attr-defined]
+    policy: Policy | None = getattr(queryset, POLICY)
     options = cache_me_registry.get_options(queryset.model)
     if options is None and policy is None:
         return None
     if not conf.is_on() or (policy is not None and policy.mode == NO_CACHE):
         return None
-    if queryset._iterable_class is not ModelIterable:  # type: ignore[attr-defined]
+    if queryset._iterable_class is not ModelIterable:
         passed("not_instances")
         return None
     plan = plan_of(queryset, options, policy)

@@ -12,6 +12,9 @@ from ..options import CacheMeOptions, check_timeout
 QUERYSET, TABLE = "queryset", "table"
 PERMANENT_QUERYSET, PERMANENT_TABLE = "permanent_queryset", "permanent_table"
 
+#: The attribute of querysets and managers that holds their policy.
+POLICY = "_cache_me_policy"
+
 NO_CACHE, PERMANENT, CACHE = "no_cache", "permanent", "cache"
 
 

@@ -14,9 +14,7 @@ from django.db.models import QuerySet
 from . import bypass
 from .callable_twin import callable_queryset, queryset_with_policy
 from .fetch import fetch
-from .policy import NO_CACHE, PERMANENT, Policy, cache_for
-
-POLICY = "_cache_me_policy"
+from .policy import NO_CACHE, PERMANENT, POLICY, Policy, cache_for
 
 
 def install() -> None:
@@ -25,7 +23,7 @@ def install() -> None:
         return
     bypass.install()
     setattr(QuerySet, POLICY, None)
-    setattr(QuerySet, "_fetch_all", _fetching(QuerySet._fetch_all))  # type: ignore[attr-defined]
+    setattr(QuerySet, "_fetch_all", _fetching(QuerySet._fetch_all))
     setattr(QuerySet, "_clone", _cloning(QuerySet._clone))  # type: ignore[attr-defined]
     for name, value in (
         ("cache", cache),

@@ -38,7 +38,8 @@ def instances(queryset: QuerySet[Any], alias: str, compiler: Any, rows: list[Any
     fed = _Stand(compiler, execute_sql=execute_sql, results_iter=results_iter)
     query = _Stand(queryset.query, get_compiler=lambda *args, **kwargs: fed)
     stand = _Stand(queryset, query=query, db=alias)
-    return list(queryset._iterable_class(stand))  # type: ignore[attr-defined]
+    iterable: Any = queryset._iterable_class
+    return list(iterable(stand))
 
 
 def raw_rows(compiler: Any, sql: str, params: Any) -> list[Any]:

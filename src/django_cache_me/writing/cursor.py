@@ -12,12 +12,12 @@ from ..databases.statements import Script, read_script
 from .announcement import Announcement, announce
 from .write_set import add_writes, place_of
 
-#: Driver methods and attributes that execute nothing; any other one may write anything (COPY and its like).
+#: Driver methods that execute nothing; any other one may write anything (COPY and its like).
 _HARMLESS = frozenset(
     "arraysize connection description lastrowid rowcount rownumber query statusmessage name itersize"
     " scrollable withhold setinputsizes setoutputsize mogrify row_factory binary_types closed pgresult_ptr"
-    " format adapters pgresult pgconn nextset set_result results scroll string_types tzinfo_factory typecaster"
-    " _query _rowcount _results _conn _last_query messages callproc_result cast".split()
+    " format adapters pgresult pgconn nextset set_result results scroll string_types tzinfo_factory"
+    " typecaster _query _rowcount _results _conn _last_query messages callproc_result cast".split()
 )
 
 
@@ -45,7 +45,7 @@ class ObservedCursor:
         self._announcement: Announcement | None = None
         #: Rows are still to come (counted only where that matters to other statements).
         self._unfinished = False
-        #: The driver's call went unseen and may still be at work: its commit is over when the cursor is closed.
+        #: The driver's call may still be at work: its commit is over when the cursor is closed.
         self._lazy = False
 
     # What executes.
@@ -108,7 +108,10 @@ class ObservedCursor:
         if not was_open:
             state.end_transaction()
             if script.begins or script.is_savepoint:
-                state.began_by_savepoint = script.is_savepoint
+                # SQLite in autocommit: the release of this savepoint is the commit.
+                state.began_by_savepoint = script.is_savepoint and self._driver.commits_by_itself(
+                    state.raw, script.kind
+                )
                 if self._driver.snapshots_always:
                     # The clock before the snapshot: what is not younger was committed before it.
                     state.clock = place_of(self._wrapper)[1].clock()
@@ -230,6 +233,6 @@ class ObservedCursor:
         else:
             setattr(self._cursor, name, value)
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:  # isinstance(cursor.cursor, sqlite3.Cursor) and its like
         return type(self._cursor)

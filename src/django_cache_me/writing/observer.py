@@ -5,9 +5,9 @@ What it does is fixed by DESIGN.md section 5. Just before whatever commits (COMM
 returned, and in autocommit the cursor is exhausted or closed (SQLite commits ``INSERT … RETURNING`` only
 then), the versions are bumped and the intents withdrawn.
 
-Django has no public hook this deep (``execute_wrappers`` sees neither commits nor fetches), so three private
-methods of ``BaseDatabaseWrapper`` are wrapped, which are the same from Django 3.2 to 6.1: ``_prepare_cursor``,
-``_commit`` and ``_rollback``; and the public ``close`` and ``set_autocommit``.
+Django has no public hook this deep (``execute_wrappers`` sees neither commits nor fetches), so three
+private methods of ``BaseDatabaseWrapper`` are wrapped, which are the same from Django 3.2 to 6.1:
+``_prepare_cursor``, ``_commit`` and ``_rollback``; and the public ``close`` and ``set_autocommit``.
 """
 
 from __future__ import annotations

@@ -44,6 +44,8 @@ def add_writes(wrapper: BaseDatabaseWrapper, state: ConnectionState, script: Scr
     if script.writes_anything or script.changes_schema:
         dependencies.add(ALL)
         dependencies.update((SCHEMA,) if script.changes_schema or script.may_commit else ())
+    if script.writes and state.writes_elsewhere:
+        dependencies.add(ALL)
     if script.writes or script.functions:
         if state.driver.status(state.raw) == UNKNOWN:
             dependencies.add(ALL)

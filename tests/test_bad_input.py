@@ -1,0 +1,293 @@
+"""Wrong settings, places and files: a clear message or a counted miss, and nothing lost."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import sys
+
+import pytest
+from django.core.checks import run_checks
+from django.db import connections
+from django.test import override_settings
+
+from django_cache_me import _engine, stats
+from django_cache_me.exceptions import StoreError
+from django_cache_me.stores import shared_memory
+from django_cache_me.stores.places import place
+from tests.looking import assert_hit, seen
+from tests.shop.models import Category
+
+BACKEND = "django_cache_me.stores.SharedMemoryCache"
+
+
+def store_at(location, **options):
+    return override_settings(
+        CACHES={"default": {"BACKEND": BACKEND, "LOCATION": str(location), "OPTIONS": options}}
+    )
+
+
+def messages():
+    return {message.id: message for message in run_checks(tags=["django_cache_me"])}
+
+
+def test_right_settings_pass_the_checks():
+    assert messages() == {}
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "check_id"),
+    [
+        ("DJANGO_CACHE_ME_OFF", True, "django_cache_me.W001"),
+        ("DJANGO_CACHE_ME_TIMEOUTS", 5, "django_cache_me.W001"),
+        ("DJANGO_CACHE_ME_ON", "yes", "django_cache_me.E001"),
+        ("DJANGO_CACHE_ME_DEBUG_MODE", 1, "django_cache_me.E001"),
+        ("DJANGO_CACHE_ME_ASYNC_ENABLED", None, "django_cache_me.E001"),
+        ("DJANGO_CACHE_ME_TIMEOUT", "300", "django_cache_me.E002"),
+        ("DJANGO_CACHE_ME_TIMEOUT", 0, "django_cache_me.E002"),
+        ("DJANGO_CACHE_ME_CELERY_QUEUE", 5, "django_cache_me.E003"),
+        ("DJANGO_CACHE_ME_WARMERS", ["x"], "django_cache_me.E004"),
+        ("DJANGO_CACHE_ME_WARMERS", {"shop.Product": "x"}, "django_cache_me.E004"),
+        ("DJANGO_CACHE_ME_CACHE", "nowhere", "django_cache_me.E005"),
+    ],
+)
+def test_wrong_settings_are_said_with_a_hint(setting, value, check_id):
+    with override_settings(**{setting: value}):
+        found = messages()
+    assert list(found) == [check_id]
+    text = found[check_id].msg
+    assert setting in text
+    if check_id.startswith("django_cache_me.E"):
+        assert repr(value) in text
+    assert found[check_id].hint
+
+
+def test_misspelt_settings_get_a_suggestion():
+    with override_settings(DJANGO_CACHE_ME_TIMEOUTS=5):
+        assert "Did you mean DJANGO_CACHE_ME_TIMEOUT?" in messages()["django_cache_me.W001"].hint
+
+
+def test_a_database_on_another_host_is_a_warning():
+    wrapper = connections["default"]
+    wrapper.settings_dict["HOST"] = "db.example.org"
+    try:
+        assert "db.example.org" in messages()["django_cache_me.W002"].msg
+    finally:
+        wrapper.settings_dict["HOST"] = ""
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sise": 5 << 20}, "Did you mean 'size'?"),
+        ({"size": "5 MB"}, "at least 1 MiB, not '5 MB'"),
+        ({"size": 1000}, "at least 1 MiB, not 1000"),
+        ({"group": "no-such-group-here"}, "this host doesn't know"),
+    ],
+)
+def test_wrong_options_of_the_store(tmp_path, options, message):
+    with store_at(tmp_path, **options):
+        with pytest.raises(StoreError) as caught:
+            place()
+        assert message in str(caught.value)
+        assert message in messages()["django_cache_me.E006"].msg
+
+
+def test_options_may_be_in_capitals_as_other_backends_have_them(tmp_path):
+    with store_at(tmp_path, SIZE=2 << 20):
+        assert place().size == 2 << 20
+
+
+def test_a_missing_directory_is_an_error_at_start(tmp_path):
+    with store_at(tmp_path / "nowhere"):
+        assert str(tmp_path / "nowhere") in messages()["django_cache_me.E006"].msg
+
+
+def test_a_link_is_not_followed(tmp_path):
+    with store_at(tmp_path):
+        (tmp_path / "elsewhere").write_bytes(b"precious")
+        os.symlink(tmp_path / "elsewhere", place().entries)
+        assert "django_cache_me.E006" in messages()
+    assert (tmp_path / "elsewhere").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("alias", ["default"], indirect=True)
+def test_a_version_file_that_cannot_be_shared_is_an_error_before_the_write(alias, tmp_path):
+    """Unshared, its commits would not be heard: nothing may be written then."""
+    _engine.SharedStore.open(str(tmp_path / "entries"), 1 << 20)
+    from django_cache_me.stores import select
+
+    saved, select._stores = select._stores, {}
+    try:
+        with store_at(tmp_path / "nowhere"):
+            with pytest.raises(StoreError, match="nowhere"):
+                Category.objects.create(name="a")
+            with pytest.raises(StoreError, match="nowhere"):
+                list(Category.objects.all())
+    finally:
+        select._stores = saved
+    assert Category.objects.no_cache().filter(name="a").count() == 0
+
+
+def test_a_directory_without_permission(tmp_path):
+    code = (
+        "import os, sys; os.setgid(65534); os.setuid(65534);"
+        "from django_cache_me import _engine;"
+        f"_engine.SharedStore.open({str(tmp_path / 'x')!r}, 1 << 20)"
+    )
+    if os.getuid() != 0:
+        pytest.skip("only root can become another user")
+    pwd.getpwuid(65534)
+    os.chmod(tmp_path, 0o755)
+    import django_cache_me
+
+    parent = os.path.dirname(os.path.dirname(os.path.abspath(django_cache_me.__file__)))
+    done = subprocess.run(
+        [sys.executable, "-c", "import os,sys; " + code],
+        env={**os.environ, "PYTHONPATH": parent},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "No module named" in done.stderr or "Permission denied: '/root" in done.stderr:
+        pytest.skip("the interpreter can't be read by another user")
+    assert "EngineError" in done.stderr
+    assert str(tmp_path) in done.stderr
+
+
+def test_a_full_directory_says_what_is_needed(tmp_path):
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    code = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096));"
+        "from django_cache_me import _engine\n"
+        f"try: _engine.SharedStore.open({str(tmp_path / 'x')!r}, 1 << 20)\n"
+        "except _engine.EngineError as error: print(error.args)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=_environment()
+    )
+    assert str(tmp_path) in done.stdout
+    assert resource.getrlimit(resource.RLIMIT_FSIZE) == limit
+    assert not list(tmp_path.iterdir())
+
+
+def _environment():
+    import django_cache_me
+
+    parent = os.path.dirname(os.path.dirname(os.path.abspath(django_cache_me.__file__)))
+    return {**os.environ, "PYTHONPATH": parent}
+
+
+def _spoil(path, offset, data):
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        file.write(data)
+
+
+@pytest.mark.parametrize("spoil", ["magic", "truncated", "everything"])
+def test_a_corrupt_entries_file_is_made_anew(sqlite, tmp_path, spoil):
+    Category.objects.create(name="a")
+    with store_at(tmp_path, size=1 << 20):
+        path = place().entries
+        names = lambda: [category.name for category in Category.objects.all()]  # noqa: E731
+        names()
+        assert_hit(sqlite, names)
+        shared_memory._opened.clear()
+        if spoil == "truncated":
+            os.truncate(path, 5000)
+        else:
+            _spoil(path, 0, b"\xff" * (64 if spoil == "magic" else 1 << 20))
+        assert names() == ["a"]
+        assert_hit(sqlite, names)
+    shared_memory._opened.clear()
+
+
+def test_bytes_in_entries_are_never_trusted(sqlite, tmp_path):
+    """Words are flipped all over the file while it is in use: misses, never wrong rows or errors."""
+    import random
+
+    Category.objects.bulk_create([Category(name=f"name {number}") for number in range(20)])
+    chance = random.Random(5)
+    with store_at(tmp_path, size=1 << 20):
+        path = place().entries
+        expected = [category.name for category in Category.objects.no_cache().order_by("pk")]
+        list(Category.objects.order_by("pk"))
+        for _ in range(150):
+            for _ in range(40):
+                _spoil(path, chance.randrange(40000, 1 << 20), chance.randbytes(8))
+            assert [category.name for category in Category.objects.order_by("pk")] == expected
+    shared_memory._opened.clear()
+
+
+def test_removing_the_entries_file_under_a_running_process(sqlite, tmp_path):
+    import time
+
+    Category.objects.create(name="a")
+    with store_at(tmp_path, size=1 << 20):
+        names = lambda: [category.name for category in Category.objects.all()]  # noqa: E731
+        names()
+        os.unlink(place().entries)
+        time.sleep(1.2)
+        Category.objects.update(name="b")
+        assert names() == ["b"]
+        assert os.path.exists(place().entries)
+        assert_hit(sqlite, names)
+    shared_memory._opened.clear()
+
+
+def test_unknown_field_types_are_counted(alias):
+    from django.db import models
+
+    class Strange(models.Func):
+        template = "COALESCE(%(expressions)s)"
+        output_field = models.CharField()
+
+        def convert_value(self, value, expression, connection):
+            return {value}
+
+    Category.objects.using(alias).create(name="a")
+    with seen(alias) as result:
+        found = Category.objects.using(alias).annotate(odd=Strange("name", models.Value(""))).get()
+    assert found.odd == {"a"}
+    assert result.passed == {"custom_columns": 1}
+
+
+HOSTILE = [
+    "UPDATE shop_category SET name = 'b' /* ",
+    "UPDATE shop_category SET name = 'b'; --",
+    'UPDATE "shop_category" SET name = \'"; DROP TABLE shop_category; --\'',
+    "WITH shop_tag AS (SELECT 1) UPDATE shop_category SET name = 'b'",
+    "UPDATE/**/shop_category/**/SET/**/name='b'",
+    "SELECT 1; UPDATE shop_category SET name = 'b'",
+    "\u00a0UPDATE shop_category SET name = 'b'",
+    "UPDATE shop_category SET name = $$b$$",
+    "UPDATE shop_category SET name = 'b' WHERE 1 = 1 \0",
+    "(" * 5000,
+    "'" * 5001,
+    "",
+    ";;;",
+    "\ud800",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_text_leaves_no_stale_read(alias, text):
+    """Whatever the database makes of a text, the cache says what the database says."""
+    Category.objects.using(alias).create(name="a")
+    names = lambda: [category.name for category in Category.objects.using(alias).all()]  # noqa: E731
+    names()
+    assert_hit(alias, names)
+    import contextlib
+
+    with contextlib.suppress(Exception), connections[alias].cursor() as cursor:
+        cursor.execute(text)
+    truth = [category.name for category in Category.objects.using(alias).no_cache().all()]
+    assert names() == truth
+
+
+def test_statistics_name_what_went_wrong(alias):
+    assert {"hits", "misses", "fills", "bumps", "passed", "not_filled"} <= set(stats())

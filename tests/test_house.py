@@ -1,0 +1,63 @@
+"""The rooms know their business: arrows go one way."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+
+import pytest
+
+import django_cache_me
+
+PACKAGE = pathlib.Path(django_cache_me.__file__).parent
+ROOT = pathlib.Path(__file__).parent.parent
+
+MAY_USE = {
+    "reading": {"reading", "databases", "stores"},
+    "writing": {"writing", "databases", "stores"},
+    "databases": {"databases", "stores"},
+    "stores": {"stores"},
+}
+
+
+def imported_rooms(path):
+    """The rooms of the package that a module imports."""
+    package = path.relative_to(PACKAGE.parent).with_suffix("").parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            whole = (*base, *(node.module or "").split("."))
+            names = [whole] if node.module else [(*base, alias.name) for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [tuple(alias.name.split(".")) for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name[0] == "django_cache_me" and len(name) > 1 and name[1] in MAY_USE:
+                yield name[1]
+
+
+@pytest.mark.parametrize("room", MAY_USE)
+def test_rooms_import_only_what_they_may(room):
+    modules = list((PACKAGE / room).glob("*.py"))
+    assert modules
+    for module in modules:
+        assert set(imported_rooms(module)) <= MAY_USE[room], module.name
+
+
+def test_the_engines_core_knows_no_python():
+    sources = [
+        path
+        for folder in ("include", "src", "tests", "bench", "fuzz")
+        for path in (ROOT / "engine" / folder).rglob("*")
+        if path.suffix in (".hpp", ".cpp")
+    ]
+    assert len(sources) > 10
+    for path in sources:
+        assert "Python.h" not in path.read_text(), path.name
+        assert "nanobind" not in path.read_text(), path.name
+
+
+def test_files_stay_small():
+    for path in [*PACKAGE.rglob("*.py"), *(ROOT / "engine").rglob("*.?pp")]:
+        assert len(path.read_text().splitlines()) <= 700, path.name
