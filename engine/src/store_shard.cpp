@@ -178,8 +178,8 @@ bool StoreShard::put(std::uint64_t hash, std::string_view key, std::string_view 
   head.hash = hash;
   head.checksum = checksum;
   head.expires_ms = expires_ms;
-  // An entry was invalidated and its key asked for again: were it as new, what is often written to would be evicted
-  // for that, however often it's read (docs/decisions/eviction-policy.md).
+  // An entry was invalidated and its key asked for again: were it as new, what is often written to would be
+  // evicted for that, however often it's read (docs/decisions/eviction-policy.md).
   head.visited = old != 0 ? 1 : 0;
   head.unused = 0;
   write(head, key, value);
