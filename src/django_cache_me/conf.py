@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 
 PREFIX = "DJANGO_CACHE_ME_"
 
@@ -22,9 +24,28 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
+#: Values of one state of Django's settings: ``override_settings`` puts another holder in its place.
+_values: dict[str, Any] = {}
+_holder: Any = None
+
+
 def setting(name: str) -> Any:
     """The value of ``DJANGO_CACHE_ME_<name>`` now, or its default."""
-    return getattr(settings, PREFIX + name, DEFAULTS[name])
+    global _holder
+    holder = settings._wrapped
+    if holder is not _holder:
+        _values.clear()
+        _holder = holder
+    try:
+        return _values[name]
+    except KeyError:
+        value = _values[name] = getattr(settings, PREFIX + name, DEFAULTS[name])
+        return value
+
+
+@receiver(setting_changed, dispatch_uid="django_cache_me.conf")
+def _forget(setting: str, **kwargs: Any) -> None:
+    _values.clear()
 
 
 def is_on() -> bool:

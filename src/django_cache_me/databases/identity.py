@@ -54,7 +54,9 @@ class ServerFacts(NamedTuple):
 #: SQLite: how long (s) a file's identity is believed before the path is looked at again.
 _LEASE = 1.0
 
-_remembered: dict[tuple[Any, ...], tuple[float, Identity]] = {}
+_KNOWN = "_cache_me_identity"
+
+_remembered: dict[tuple[Any, ...], Identity] = {}
 _private_names: dict[str, str] = {}
 _lock = threading.Lock()
 
@@ -86,15 +88,14 @@ def identity_of(wrapper: BaseDatabaseWrapper, ask: bool) -> Identity | None:
         facts = server_facts(wrapper)
     settings_key = _settings_key(wrapper)
     if facts is None:
-        remembered = _remembered.get(settings_key)
-        return remembered[1] if remembered else None
+        return _remembered.get(settings_key)
     identity = Identity(
         database=facts.database,
         key=_digest("postgresql", settings_key, facts.shaping),
         is_new=facts.is_new,
         uncacheable="in_recovery" if facts.in_recovery else "",
     )
-    _remembered[settings_key] = (0.0, identity)
+    _remembered[settings_key] = identity
     return identity
 
 
@@ -145,11 +146,14 @@ def _sqlite_identity(wrapper: BaseDatabaseWrapper) -> Identity:
     name = str(wrapper.settings_dict["NAME"])
     if wrapper.is_in_memory_db():  # type: ignore[attr-defined]
         return _memory_identity(wrapper, name)
-    settings_key = _settings_key(wrapper)
     now = time.monotonic()
-    remembered = _remembered.get(settings_key)
-    if remembered is not None and now - remembered[0] < _LEASE:
-        return remembered[1]
+    # The same, for this connection object, without looking at all of its settings.
+    known = wrapper.__dict__.get(_KNOWN)
+    sources = (wrapper.settings_dict["NAME"], wrapper.timezone_name, settings.USE_TZ)
+    if known is not None and now - known[0] < _LEASE and known[1] == sources:
+        identity: Identity = known[2]
+        return identity
+    settings_key = _settings_key(wrapper)
     path = _sqlite_path(name)
     found = _engine.file_identity(path)
     if found is None:
@@ -163,7 +167,7 @@ def _sqlite_identity(wrapper: BaseDatabaseWrapper) -> Identity:
         is_new=_is_empty(path),
         uncacheable="",
     )
-    _remembered[settings_key] = (now, identity)
+    wrapper.__dict__[_KNOWN] = (now, sources, identity)
     return identity
 
 

@@ -28,7 +28,7 @@ from ..stores.base import Reading, Store
 from ..stores.dependencies import ALL, SCHEMA, any_of, pack, permanent_of
 from . import bypass
 from .key import encoded_parameters, key_of, table_key_of
-from .layout import Layout, convert, layout_of
+from .layout import Layout, all_converters, convert, kept_converters, layout_of, own_converters
 from .policy import NO_CACHE, POLICY, Plan, Policy, plan_of
 from .replay import instances, raw_rows
 
@@ -86,13 +86,8 @@ class _CompiledRead:
             rows = self._rows(footing)
         except _Pass as why:
             passed(str(why))
-            rows = convert(compiler, raw_rows(compiler, sql, params), self._all_converters())
+            rows = convert(compiler, raw_rows(compiler, sql, params), all_converters(compiler))
         return instances(self.queryset, self.alias, compiler, rows)
-
-    def _all_converters(self) -> dict[int, tuple[list[Any], Any]]:
-        fields = [column[0] for column in self.compiler.select[0 : self.compiler.col_count]]
-        converters: dict[int, tuple[list[Any], Any]] = self.compiler.get_converters(fields)
-        return converters
 
     def _rows(self, footing: Footing) -> list[Any]:
         script = read_script(self.sql, self.wrapper.vendor)
@@ -120,7 +115,7 @@ class _CompiledRead:
         self.wrapper.validate_no_broken_transaction()
         count("hits")
         debug(f"Retrieving data from key '{key}' from cache")
-        return convert(self.compiler, rows, layout.own)
+        return convert(self.compiler, rows, own_converters(self.compiler, layout))
 
     def _key(self, layout: Layout, identity: Identity) -> str:
         label = self.queryset.model._meta.label_lower
@@ -157,19 +152,22 @@ class _CompiledRead:
         debug(f"Cache miss for key '{key}' - hitting database")
         count("misses")
         reading: Reading | None = None
-        if footing.may_fill:
+        if self.wrapper.connection is None:
+            # What the new connection says of itself counts from now on.
             self.wrapper.ensure_connection()
-            # The connection may be a new one: what its server says counts from now on.
+            footing = footing_of(self.wrapper)
+        if footing.may_fill:
             if self._asked_identity() == identity:
                 reading = self._reading(script, identity, store, footing.snapshot_clock)
             else:
                 not_filled("other_database")
         else:
-            not_filled("unfinished_cursor")
-        kept = convert(self.compiler, raw_rows(self.compiler, self.sql, self.params), layout.kept)
+            not_filled(footing.reason or "unfinished_cursor")
+        raw = raw_rows(self.compiler, self.sql, self.params)
+        kept = convert(self.compiler, raw, kept_converters(self.compiler, layout))
         if reading is not None:
             self._fill(store, key, fingerprint, kept, reading)
-        return convert(self.compiler, kept, layout.own)
+        return convert(self.compiler, kept, own_converters(self.compiler, layout))
 
     def _reading(self, script: Script, identity: Identity, store: Store, clock: int | None) -> Reading | None:
         """What the answer rests on, taken before the database is asked; None: don't fill.
@@ -194,7 +192,7 @@ class _CompiledRead:
         else:
             dependencies = [ALL, SCHEMA, *(any_of(name) for name in script.reads)]
         reading = store.versions(pack(dependencies), clock)
-        if reading is None:
+        if reading is None or store.versions(_SCHEMA) != schema:  # a DDL commit came in between
             not_filled("intent")
             settle_unknown_outcomes(self.wrapper, store)
             return None

@@ -26,40 +26,82 @@ class Layout(NamedTuple):
     signature: str
     #: Part of the entry: another one (a deploy, a migration) makes it a miss.
     fingerprint: int
-    #: Converters whose results are kept, and converters that run at every hit.
-    kept: Converters
-    own: Converters
+    #: Positions of columns that convert themselves.
+    own: frozenset[int]
+
+
+#: Layouts by what their columns are. Fields of models live as long as their models do; a reference in the
+#: value keeps those of tests from being confused with later ones.
+_known: dict[tuple[int, ...], tuple[list[Any], Layout]] = {}
+_MOST_KNOWN = 4096
 
 
 def layout_of(compiler: Any) -> Layout | None:
     """The layout of a compiled query, or None where it can't be told."""
     if _has_composite_fields(compiler):
         return None
-    expressions = [column[0] for column in compiler.select[0 : compiler.col_count]]
+    expressions = _expressions(compiler)
+    fields = [getattr(expression, "_output_field_or_none", None) for expression in expressions]
+    if not all(type(expression) is Col for expression in expressions):
+        return _layout(expressions, fields)
+    key = tuple(map(id, fields))
+    found = _known.get(key)
+    if found is None:
+        layout = _layout(expressions, fields)
+        if layout is None or not all(hasattr(field, "model") for field in fields):
+            return layout
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        found = _known[key] = (fields, layout)
+    return found[1]
+
+
+def _layout(expressions: list[Any], fields: list[Any]) -> Layout | None:
     parts = []
-    own_columns = set()
-    for position, expression in enumerate(expressions):
-        field = getattr(expression, "_output_field_or_none", None)
+    for expression, field in zip(expressions, fields):
         description = _describe(expression, field)
         if description is None:
             return None
         parts.append(description)
-        if _converts_itself(field):
-            own_columns.add(position)
-    kept: Converters = {}
-    own: Converters = {}
-    for position, (converters, expression) in compiler.get_converters(expressions).items():
-        if position in own_columns:
-            # Backend converters come first, the field's from_db_value after them, the expression's last.
-            first_own = _first_own(converters)
-            if first_own:
-                kept[position] = (converters[:first_own], expression)
-            own[position] = (converters[first_own:], expression)
-        else:
-            kept[position] = (converters, expression)
     signature = "|".join(parts)
     fingerprint = _engine.hash64(f"{_VERSION};{signature}".encode())
-    return Layout(signature, fingerprint, kept, own)
+    own = frozenset(position for position, field in enumerate(fields) if _converts_itself(field))
+    return Layout(signature, fingerprint, own)
+
+
+def all_converters(compiler: Any) -> Converters:
+    """Django's converters of a compiled query's columns."""
+    converters: Converters = compiler.get_converters(_expressions(compiler))
+    return converters
+
+
+def kept_converters(compiler: Any, layout: Layout) -> Converters:
+    """Converters whose results are kept."""
+    kept: Converters = {}
+    for position, (converters, expression) in all_converters(compiler).items():
+        kept_first = _first_own(converters) if position in layout.own else len(converters)
+        if kept_first:
+            kept[position] = (converters[:kept_first], expression)
+    return kept
+
+
+def own_converters(compiler: Any, layout: Layout) -> Converters:
+    """Converters that run at every hit.
+
+    Backend converters come first, then the field's ``from_db_value``, the expression's own last.
+    """
+    if not layout.own:
+        return {}
+    found = all_converters(compiler)
+    return {
+        position: (found[position][0][_first_own(found[position][0]) :], found[position][1])
+        for position in layout.own
+        if position in found
+    }
+
+
+def _expressions(compiler: Any) -> list[Any]:
+    return [column[0] for column in compiler.select[0 : compiler.col_count]]
 
 
 def convert(compiler: Any, rows: Iterable[Any], converters: Converters) -> list[Any]:
@@ -79,7 +121,7 @@ def _first_own(converters: list[Any]) -> int:
 def _has_composite_fields(compiler: Any) -> bool:
     # Django 5.2+: a composite primary key among the selected expressions.
     check = getattr(compiler, "has_composite_fields", None)
-    return bool(check and check([column[0] for column in compiler.select[0 : compiler.col_count]]))
+    return bool(check and check(_expressions(compiler)))
 
 
 def _converts_itself(field: Any) -> bool:

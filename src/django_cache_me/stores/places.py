@@ -30,12 +30,8 @@ class Place(NamedTuple):
     directory: str
     size: int
     group: int | None
-
-    @property
-    def entries(self) -> str:
-        secret = str(getattr(settings, "SECRET_KEY", "") or settings.SETTINGS_MODULE)
-        name = hashlib.sha256(b"django_cache_me entries\0" + secret.encode()).hexdigest()[:32]
-        return os.path.join(self.directory, f"django_cache_me.entries.{name}")
+    #: The path of the entries' file.
+    entries: str
 
     def versions(self, database: str) -> str:
         name = hashlib.sha256(b"django_cache_me versions\0" + database.encode()).hexdigest()[:32]
@@ -44,6 +40,18 @@ class Place(NamedTuple):
 
 def place() -> Place:
     """Read from the project's ``CACHES`` entry; raises :class:`StoreError` for what can't be right."""
+    global _last
+    sources = (settings.CACHES, conf.setting("CACHE"), getattr(settings, "SECRET_KEY", ""))
+    if _last is None or any(one is not other for one, other in zip(_last[0], sources)):
+        _last = (sources, _read_place())
+    return _last[1]
+
+
+#: What the last place was read from, and the place.
+_last: tuple[tuple[Any, ...], Place] | None = None
+
+
+def _read_place() -> Place:
     entry: dict[str, Any] = settings.CACHES.get(conf.setting("CACHE"), {})
     if not str(entry.get("BACKEND", "")).startswith("django_cache_me."):
         entry = {}
@@ -59,7 +67,10 @@ def place() -> Place:
     size = options.get("size", DEFAULT_SIZE)
     if isinstance(size, bool) or not isinstance(size, int) or size < 1024 * 1024:
         raise StoreError(f"The option 'size' must be a number of bytes of at least 1 MiB, not {size!r}.")
-    return Place(directory, size, _group_id(options.get("group")))
+    secret = str(getattr(settings, "SECRET_KEY", "") or settings.SETTINGS_MODULE)
+    name = hashlib.sha256(b"django_cache_me entries\0" + secret.encode()).hexdigest()[:32]
+    entries = os.path.join(directory, f"django_cache_me.entries.{name}")
+    return Place(directory, size, _group_id(options.get("group")), entries)
 
 
 def default_directory() -> str:
