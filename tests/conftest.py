@@ -111,3 +111,11 @@ def _close(alias: str) -> None:
         wrapper.in_atomic_block = False
         wrapper.savepoint_ids = []
         wrapper.close()
+
+
+@pytest.fixture
+def settings_off():
+    """A context in which the cache is off: what Django alone says."""
+    from django.test import override_settings
+
+    return lambda: override_settings(DJANGO_CACHE_ME_ON=False)

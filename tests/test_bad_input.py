@@ -239,21 +239,19 @@ def test_removing_the_entries_file_under_a_running_process(sqlite, tmp_path):
     shared_memory._opened.clear()
 
 
-def test_unknown_field_types_are_counted(alias):
-    from django.db import models
+def test_values_of_unknown_types_are_counted(sqlite):
+    """A converter that is registered with the driver may give objects that no codec knows."""
+    import sqlite3
 
-    class Strange(models.Func):
-        template = "COALESCE(%(expressions)s)"
-        output_field = models.CharField()
-
-        def convert_value(self, value, expression, connection):
-            return {value}
-
-    Category.objects.using(alias).create(name="a")
-    with seen(alias) as result:
-        found = Category.objects.using(alias).annotate(odd=Strange("name", models.Value(""))).get()
-    assert found.odd == {"a"}
-    assert result.passed == {"custom_columns": 1}
+    sqlite3.register_converter("shop_odd", lambda value: {value})
+    Category.objects.using(sqlite).create(name="a")
+    sql = 'SELECT id, name, parent_id, name AS "odd [shop_odd]" FROM shop_category'
+    for _ in range(2):
+        with seen(sqlite) as result:
+            (found,) = Category.objects.using(sqlite).raw(sql)
+        assert found.odd == {b"a"}
+        assert result.hits == 0
+        assert result.not_filled == {"unknown_type:builtins.set": 1}
 
 
 HOSTILE = [

@@ -8,7 +8,7 @@ import threading
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 
 _local = threading.local()
 _INSTALLED = "_cache_me_refreshes"
@@ -33,13 +33,13 @@ def install() -> None:
     Model.refresh_from_db = refresh_from_db  # type: ignore[method-assign]
 
 
-def reason_to_pass(queryset: QuerySet[Any]) -> str | None:
-    """Why this read must not meet the cache, or None."""
+def reason_to_pass(queryset: Any) -> str | None:
+    """Why this read (a queryset's or a raw queryset's) must not meet the cache, or None."""
     if getattr(_local, "depth", 0):
         return "refresh_from_db"
-    if queryset._for_write:  # type: ignore[attr-defined]
+    if getattr(queryset, "_for_write", False):
         return "for_write"
-    if queryset.query.select_for_update:
+    if getattr(queryset.query, "select_for_update", False):
         return "select_for_update"
     if asyncio._get_running_loop() is not None:
         # Django refuses (SynchronousOnlyOperation) or was told not to; either way it's its own answer.

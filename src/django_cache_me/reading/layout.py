@@ -1,54 +1,60 @@
 """What a compiled query's columns are, and how a driver's row becomes the row that is kept.
 
 A column whose conversion is Django's own is kept converted. A column that a custom field or expression
-converts is kept as the driver (and Django's backend) gave it, and its own converters run at every hit.
+converts is kept as the driver (and Django's backend) gave it, and its own converters run at every hit. Where
+whole rows are kept as the driver gave them ("driver rows"), all of Django's conversions run at every hit.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Dict, Iterable, List, NamedTuple, Tuple
 
 import django
-from django.db.models import Field, JSONField
+from django.db.models import Field
 from django.db.models.expressions import Col
 
 from .. import _engine
 
 Converters = Dict[int, Tuple[List[Any], Any]]
 
-_VERSION = f"1;codec {_engine.CODEC_VERSION};django {django.get_version()}"
+_VERSION = f"2;codec {_engine.CODEC_VERSION};django {django.get_version()}"
 
 
 class Layout(NamedTuple):
     """The columns of one compiled query."""
 
     #: Part of the key: equal for queries whose kept rows are equal.
-    signature: str
+    result: str
     #: Part of the entry: another one (a deploy, a migration) makes it a miss.
     fingerprint: int
     #: Positions of columns that convert themselves.
     own: frozenset[int]
+    #: Rows are kept as the driver gave them.
+    driver_rows: bool
 
 
 #: Layouts by what their columns are. Fields of models live as long as their models do; a reference in the
 #: value keeps those of tests from being confused with later ones.
-_known: dict[tuple[int, ...], tuple[list[Any], Layout]] = {}
+_known: dict[tuple[Any, ...], tuple[list[Any], Layout]] = {}
 _MOST_KNOWN = 4096
+#: Results with values that the codec doesn't know once they are converted.
+_unencodable: set[str] = set()
 
 
-def layout_of(compiler: Any) -> Layout | None:
-    """The layout of a compiled query, or None where it can't be told."""
+def layout_of(compiler: Any) -> Layout:
+    """The layout of a compiled query."""
     if _has_composite_fields(compiler):
-        return None
+        return driver_layout(compiler.connection)
     expressions = _expressions(compiler)
     fields = [getattr(expression, "_output_field_or_none", None) for expression in expressions]
     if not all(type(expression) is Col for expression in expressions):
-        return _layout(expressions, fields)
-    key = tuple(map(id, fields))
+        return _layout(compiler, expressions, fields)
+    key = (type(compiler.connection), *map(id, fields))
     found = _known.get(key)
     if found is None:
-        layout = _layout(expressions, fields)
-        if layout is None or not all(hasattr(field, "model") for field in fields):
+        layout = _layout(compiler, expressions, fields)
+        if not all(hasattr(field, "model") for field in fields):
             return layout
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
@@ -56,17 +62,40 @@ def layout_of(compiler: Any) -> Layout | None:
     return found[1]
 
 
-def _layout(expressions: list[Any], fields: list[Any]) -> Layout | None:
-    parts = []
-    for expression, field in zip(expressions, fields):
-        description = _describe(expression, field)
-        if description is None:
-            return None
-        parts.append(description)
-    signature = "|".join(parts)
-    fingerprint = _engine.hash64(f"{_VERSION};{signature}".encode())
-    own = frozenset(position for position, field in enumerate(fields) if _converts_itself(field))
-    return Layout(signature, fingerprint, own)
+@functools.lru_cache(maxsize=64)
+def _driver_layout(backend: Any, kind: str) -> Layout:
+    return Layout(kind, _engine.hash64(f"{_VERSION};{_driver_words(backend)}".encode()), frozenset(), True)
+
+
+def driver_layout(wrapper: Any, kind: str = "driver") -> Layout:
+    """The layout of rows that are kept as the driver gave them."""
+    return _driver_layout(wrapper.__class__, kind)
+
+
+def is_unencodable(layout: Layout) -> None:
+    """Keep rows of this layout as the driver gives them, from now on."""
+    if len(_unencodable) < _MOST_KNOWN:
+        _unencodable.add(layout.result)
+        _known.clear()
+
+
+def _layout(compiler: Any, expressions: list[Any], fields: list[Any]) -> Layout:
+    converters = compiler.get_converters(expressions)
+    own = frozenset(position for position, (chain, _) in converters.items() if _first_own(chain) < len(chain))
+    columns = [_describe(expression, field) for expression, field in zip(expressions, fields)]
+    result = "rows|" + "|".join(columns)
+    if result in _unencodable:
+        return driver_layout(compiler.connection)
+    words = f"{_VERSION};{result};{_driver_words(compiler.connection.__class__)};{sorted(own)}"
+    return Layout(result, _engine.hash64(words.encode()), own, False)
+
+
+@functools.lru_cache(maxsize=64)
+def _driver_words(backend: Any) -> str:
+    """The driver with its version: another one may give other types."""
+    driver = getattr(backend, "Database", None)
+    version = getattr(driver, "__version__", "") or getattr(driver, "sqlite_version", "")
+    return f"{_path(backend)} {getattr(driver, '__name__', '')} {version}"
 
 
 def all_converters(compiler: Any) -> Converters:
@@ -113,9 +142,37 @@ def convert(compiler: Any, rows: Iterable[Any], converters: Converters) -> list[
 
 def _first_own(converters: list[Any]) -> int:
     for index, converter in enumerate(converters):
-        if not getattr(converter, "__module__", "").startswith("django.db.backends."):
+        if not _is_djangos(converter):
             return index
     return len(converters)
+
+
+#: Where Django's conversions to plain values stand. Those of ``django.contrib.gis`` make geometries.
+_PLAIN = ("django.db.backends.", "django.db.models.", "django.contrib.postgres.")
+
+
+def _is_djangos(converter: Any) -> bool:
+    """Whether a converter is Django's, and shaped by nothing of the project's own.
+
+    Bound methods of a field ask the field: a subclass, a ``decoder``, or an array of custom fields may make
+    anything of a value.
+    """
+    if not str(getattr(converter, "__module__", "")).startswith(_PLAIN):
+        return False
+    owner = getattr(converter, "__self__", None)
+    return owner is None or _is_plain(owner)
+
+
+def _is_plain(owner: Any) -> bool:
+    if not type(owner).__module__.startswith("django."):
+        return False
+    if getattr(owner, "decoder", None) is not None:
+        return False
+    base_field = getattr(owner, "base_field", None)
+    if base_field is None:
+        return True
+    converter = getattr(base_field, "from_db_value", None)
+    return converter is None or _is_djangos(converter)
 
 
 def _has_composite_fields(compiler: Any) -> bool:
@@ -124,21 +181,8 @@ def _has_composite_fields(compiler: Any) -> bool:
     return bool(check and check(_expressions(compiler)))
 
 
-def _converts_itself(field: Any) -> bool:
-    """Whether the field has a conversion of its own, beyond Django's."""
-    if field is None or not hasattr(field, "from_db_value"):
-        return False
-    if isinstance(field, JSONField) and field.decoder is not None:
-        return True
-    return not _is_djangos(type(field), "from_db_value")
-
-
-def _describe(expression: Any, field: Any) -> str | None:
-    """One column in words that are the same in every process, or None if it can't be told."""
-    if not _is_djangos(type(expression), "convert_value") or not _is_djangos(
-        type(expression), "get_db_converters"
-    ):
-        return None
+def _describe(expression: Any, field: Any) -> str:
+    """One column in words that are the same in every process."""
     if isinstance(expression, Col) and isinstance(field, Field) and hasattr(field, "model"):
         return f"{field.model._meta.label}.{field.name}:{_field_words(field)}"
     if field is None:
@@ -154,22 +198,15 @@ def _field_words(field: Any) -> str:
     known = _field_cache.get(id(field))
     if known is not None and known[0] is field:
         return known[1]
-    shaping = [
-        str(getattr(field, name, ""))
-        for name in ("db_type_parameters", "max_digits", "decimal_places", "null")
-    ]
-    encoder = getattr(field, "decoder", None)
-    words = f"{_path(type(field))}({','.join(shaping)},{_path(encoder) if encoder else ''})"
+    shaping = [str(getattr(field, name, "")) for name in ("max_digits", "decimal_places", "null")]
+    decoder = getattr(field, "decoder", None)
+    base_field = getattr(field, "base_field", None)
+    shaping.append(_path(decoder) if decoder else "")
+    shaping.append(_field_words(base_field) if isinstance(base_field, Field) else "")
+    words = f"{_path(type(field))}({','.join(shaping)})"
     if hasattr(field, "model"):  # those of a model live as long as it does; others are made per query
         _field_cache[id(field)] = (field, words)
     return words
-
-
-def _is_djangos(cls: type, method: str) -> bool:
-    for base in cls.__mro__:
-        if method in base.__dict__:
-            return base.__module__.startswith("django.")
-    return True
 
 
 def _path(thing: Any) -> str:

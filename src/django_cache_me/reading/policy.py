@@ -46,8 +46,13 @@ def cache_for(timeout: Any) -> Policy:
     return Policy(CACHE, timeout)
 
 
-def plan_of(queryset: QuerySet[Any], options: CacheMeOptions | None, policy: Policy | None) -> Plan | None:
-    """The plan for ``queryset``, or None if it isn't to be cached. ``options`` are its model's."""
+def plan_of(
+    queryset: QuerySet[Any], options: CacheMeOptions | None, policy: Policy | None, whole_rows: bool
+) -> Plan | None:
+    """The plan for ``queryset``, or None if it isn't to be cached. ``options`` are its model's.
+
+    ``whole_rows``: instances are asked for, so that ``.all()`` is the table.
+    """
     mode = policy.mode if policy is not None else ""
     if mode == NO_CACHE:
         return None
@@ -59,7 +64,7 @@ def plan_of(queryset: QuerySet[Any], options: CacheMeOptions | None, policy: Pol
     if options is None:
         # Not registered: cached only if asked for.
         return Plan(QUERYSET, timeout) if mode == CACHE else None
-    whole = options.cache_table and _is_whole_table(queryset)
+    whole = whole_rows and options.cache_table and _is_whole_table(queryset)
     if not (whole or options.cache_queryset or mode == CACHE):
         return None
     if mode == PERMANENT:

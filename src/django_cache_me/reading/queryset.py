@@ -11,20 +11,23 @@ from typing import Any, Callable
 
 from django.db.models import QuerySet
 
-from . import bypass
+from . import aggregation, bypass, iteration, raw
 from .callable_twin import callable_queryset, queryset_with_policy
 from .fetch import fetch
 from .policy import NO_CACHE, PERMANENT, POLICY, Policy, cache_for
 
 
 def install() -> None:
-    """Extend ``QuerySet``: two private methods that are the same from Django 3.2 to 6.1, and our own."""
+    """Extend ``QuerySet``: private methods that are the same from Django 3.2 to 6.1, and our own."""
     if hasattr(QuerySet, POLICY):
         return
     bypass.install()
     setattr(QuerySet, POLICY, None)
     setattr(QuerySet, "_fetch_all", _fetching(QuerySet._fetch_all))
     setattr(QuerySet, "_clone", _cloning(QuerySet._clone))  # type: ignore[attr-defined]
+    aggregation.install()
+    iteration.install()
+    raw.install()
     for name, value in (
         ("cache", cache),
         ("no_cache", property(no_cache)),

@@ -1,0 +1,87 @@
+"""``count()``, ``exists()`` and ``aggregate()``: answers of a single row.
+
+Django builds their queries deep inside ``sql.Query``, differently in each version; what they have in common
+is one call of ``SQLCompiler.execute_sql(SINGLE)``. So the call of the queryset's method arms the next such
+execution of this thread, and that one is answered with the row as the driver gave it (or through it).
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from typing import Any, Callable
+
+from django.core.exceptions import EmptyResultSet
+from django.db.models import QuerySet
+from django.db.models.sql.compiler import SQLCompiler
+from django.db.models.sql.constants import SINGLE
+
+from .admission import admitted
+from .layout import driver_layout
+from .lookup import Question, footing_for
+from .policy import Plan
+
+_local = threading.local()
+
+
+def install() -> None:
+    setattr(SQLCompiler, "execute_sql", _executing(SQLCompiler.execute_sql))
+    for name in ("count", "exists", "aggregate"):
+        setattr(QuerySet, name, _arming(getattr(QuerySet, name)))
+
+
+def _arming(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self._result_cache is not None and original.__name__ != "aggregate":
+            return original(self, *args, **kwargs)
+        plan = admitted(self, whole_rows=False)
+        if plan is None:
+            return original(self, *args, **kwargs)
+        before = getattr(_local, "armed", None)
+        _local.armed = (plan, self.model._meta.label_lower)
+        try:
+            return original(self, *args, **kwargs)
+        finally:
+            _local.armed = before
+
+    return method
+
+
+def _executing(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def execute_sql(self: Any, result_type: Any = "multi", *args: Any, **kwargs: Any) -> Any:
+        armed = getattr(_local, "armed", None)
+        if armed is None or result_type != SINGLE:
+            return original(self, result_type, *args, **kwargs)
+        _local.armed = None
+        return _row(self, original, *armed)
+
+    return execute_sql
+
+
+def _row(compiler: Any, execute: Callable[..., Any], plan: Plan, label: str) -> Any:
+    footing = footing_for(compiler.using)
+    if footing is None:
+        return execute(compiler, SINGLE)
+    try:
+        sql, params = compiler.as_sql()
+    except EmptyResultSet:
+        return None
+    if not sql:
+        return None
+
+    def ask() -> list[Any]:
+        compiler.as_sql = lambda *args, **kwargs: (sql, params)
+        try:
+            row = execute(compiler, SINGLE)
+        finally:
+            del compiler.as_sql
+        return [] if row is None else [tuple(row)]
+
+    layout = driver_layout(compiler.connection, "single")
+    question = Question(
+        compiler.using, footing, plan, label, sql, params, layout.result, layout.fingerprint, ask
+    )
+    rows = question.rows()
+    return rows[0] if rows else None

@@ -1,0 +1,245 @@
+"""One question to the database, answered from the cache or through it.
+
+The order of the steps is DESIGN.md section 5's. On a hit nothing is asked of the database. On a miss the
+versions are taken *before* the database is asked, so that an entry overtaken by a commit is born invalid.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from .. import _engine
+from ..counters import count, not_filled, passed
+from ..databases.catalog import catalog_of
+from ..databases.connection import Footing, footing_of, store_for
+from ..databases.drivers import driver_for
+from ..databases.identity import Identity, identity_of
+from ..databases.sessions import settle_unknown_outcomes
+from ..databases.statements import Script, read_script
+from ..log import debug, trouble
+from ..stores.base import Reading, Row, Store
+from ..stores.dependencies import ALL, SCHEMA, any_of, pack, permanent_of
+from . import bypass
+from .key import encoded_parameters, key_of, table_key_of
+from .policy import Plan
+
+_SCHEMA = pack([SCHEMA])
+
+
+def footing_for(alias: str) -> Footing | None:
+    """How a read over ``alias`` stands now, or None (counted): it goes past the cache."""
+    wrapper = connections[alias]
+    if bypass.is_forbidden(wrapper):
+        return None
+    footing = footing_of(wrapper)
+    if not footing.may_hit:
+        passed(footing.reason)
+        return None
+    return footing
+
+
+class _Pass(Exception):
+    """This read goes past the cache; the argument says why."""
+
+
+class Question:
+    """One compiled query, with all that tells its entry from every other."""
+
+    __slots__ = (
+        "alias",
+        "ask",
+        "fingerprint",
+        "footing",
+        "label",
+        "params",
+        "plan",
+        "result",
+        "sql",
+        "unencodable",
+        "wrapper",
+    )
+
+    def __init__(
+        self,
+        alias: str,
+        footing: Footing,
+        plan: Plan,
+        label: str,
+        sql: str,
+        params: Any,
+        result: str,
+        fingerprint: int,
+        ask: Callable[[], list[Row]],
+        unencodable: Callable[[], None] | None = None,
+    ) -> None:
+        self.alias = alias
+        self.wrapper: BaseDatabaseWrapper = connections[alias]
+        self.footing = footing
+        self.plan = plan
+        #: The model's, as keys name it: ``app.model`` in lower case.
+        self.label = label
+        self.sql = sql
+        self.params = params
+        #: The kind of result with its columns: part of the key.
+        self.result = result
+        #: Part of the entry: another one (a deploy, a migration) makes it a miss.
+        self.fingerprint = fingerprint
+        #: Asks the database; gives the rows that are kept.
+        self.ask = ask
+        #: Called when a value of the rows is of a type that the codec doesn't know.
+        self.unencodable = unencodable
+
+    def rows(self) -> list[Row]:
+        """The rows, from the cache or through it."""
+        try:
+            return self._rows_through_the_cache()
+        except _Pass as why:
+            passed(str(why))
+            return self.ask()
+
+    def rows_of_a_hit(self) -> list[Row] | None:
+        """The rows if they are in the cache; else None, counted, with the database not asked."""
+        try:
+            self._script()
+            identity = self._identity()
+            key, fingerprint = self._key(identity), self._fingerprint(identity)
+        except _Pass as why:
+            passed(str(why))
+            return None
+        rows = self._hit(store_for(self.wrapper, identity), key, fingerprint)
+        if rows is None:
+            passed("iterator")
+        return rows
+
+    def _rows_through_the_cache(self) -> list[Row]:
+        script, identity = self._script(), self._identity()
+        key, fingerprint = self._key(identity), self._fingerprint(identity)
+        store = store_for(self.wrapper, identity)
+        rows = self._hit(store, key, fingerprint)
+        if rows is None:
+            rows = self._miss(script, identity, store, key, fingerprint)
+        return rows
+
+    def _script(self) -> Script:
+        script = read_script(self.sql, self.wrapper.vendor)
+        if not script.readable:
+            raise _Pass(script.reason)
+        return script
+
+    def _identity(self) -> Identity:
+        identity = identity_of(self.wrapper, ask=False)
+        if identity is None:
+            # The first read through these settings: the connection has to be opened for it anyway.
+            self.wrapper.ensure_connection()
+            identity = self._asked_identity()
+        if identity.uncacheable:
+            raise _Pass(identity.uncacheable)
+        return identity
+
+    def _asked_identity(self) -> Identity:
+        try:
+            identity = identity_of(self.wrapper, ask=True)
+        except Exception as error:
+            trouble("server_facts", "The database %r did not say which one it is: %s", self.alias, error)
+            identity = None
+        if identity is None:
+            raise _Pass("unidentified_database")
+        return identity
+
+    def _key(self, identity: Identity) -> str:
+        if self.plan.is_table:
+            return table_key_of(self.plan.kind, self.label)
+        driver = driver_for(self.wrapper)
+        assert driver is not None
+        params = encoded_parameters(self.params, driver.plain_parameter)
+        if params is None:
+            raise _Pass("unknown_parameter")
+        return key_of(self.plan.kind, self.label, self.sql, params, self.result, identity.key)
+
+    def _fingerprint(self, identity: Identity) -> int:
+        if not self.plan.is_table:
+            return self.fingerprint
+        # No digest stands in a table's key, so the entry itself says which text and database it is of.
+        return self.fingerprint ^ _engine.hash64(f"{self.sql}\0{identity.key}".encode())
+
+    def _hit(self, store: Store, key: str, fingerprint: int) -> list[Row] | None:
+        rows = store.get(key, fingerprint, self.footing.snapshot_clock)
+        if rows is None:
+            return None
+        self.wrapper.validate_no_broken_transaction()
+        count("hits")
+        debug(f"Retrieving data from key '{key}' from cache")
+        return rows
+
+    def _miss(
+        self, script: Script, identity: Identity, store: Store, key: str, fingerprint: int
+    ) -> list[Row]:
+        debug(f"Cache miss for key '{key}' - hitting database")
+        count("misses")
+        footing = self.footing
+        if self.wrapper.connection is None:
+            # What the new connection says of itself counts from now on.
+            self.wrapper.ensure_connection()
+            footing = footing_of(self.wrapper)
+        reading: Reading | None = None
+        if footing.may_fill:
+            if self._asked_identity() == identity:
+                reading = self._reading(script, identity, store, footing.snapshot_clock)
+            else:
+                not_filled("other_database")
+        else:
+            not_filled(footing.reason or "unfinished_cursor")
+        rows = self.ask()
+        if reading is not None:
+            self._fill(store, key, fingerprint, rows, reading)
+        return rows
+
+    def _reading(self, script: Script, identity: Identity, store: Store, clock: int | None) -> Reading | None:
+        """What the answer rests on, taken before the database is asked; None: don't fill.
+
+        Mode "model": a write to any row of any of these tables may change the answer, and each such write
+        bumps that table's ``any``, or ``all`` where it can't be placed. A table is only accepted if the
+        catalog, read under the schema's present version, knows it as a plain table.
+        """
+        schema = store.versions(_SCHEMA)
+        if schema is None:
+            not_filled("intent")
+            settle_unknown_outcomes(self.wrapper, store)
+            return None
+        catalog = catalog_of(self.wrapper, identity.database, (schema.versions.hex(),))
+        for name in script.reads:
+            table = catalog.tables.get(name)
+            if table is None or table.kind != "table":
+                not_filled("unknown_table" if table is None else table.kind)
+                return None
+        if self.plan.is_permanent:
+            dependencies = [permanent_of(name) for name in script.reads]
+        else:
+            dependencies = [ALL, SCHEMA, *(any_of(name) for name in script.reads)]
+        reading = store.versions(pack(dependencies), clock)
+        if reading is None or store.versions(_SCHEMA) != schema:  # a DDL commit came in between
+            not_filled("intent")
+            settle_unknown_outcomes(self.wrapper, store)
+            return None
+        return reading
+
+    def _fill(self, store: Store, key: str, fingerprint: int, rows: list[Row], reading: Reading) -> None:
+        try:
+            outcome = store.put(key, fingerprint, rows, reading, self.plan.timeout)
+        except _engine.UnsupportedType as unsupported:
+            not_filled(f"unknown_type:{unsupported.args[0]}")
+            if self.unencodable is not None:
+                self.unencodable()
+            return
+        if outcome != "stored":
+            not_filled(outcome)
+            return
+        count("fills")
+        debug(f"Cached queryset with key '{key}' for {_seconds(self.plan.timeout)}")
+
+
+def _seconds(timeout: float | None) -> str:
+    return "ever" if timeout is None else f"{timeout:g} seconds"
