@@ -10,7 +10,7 @@ import warnings
 
 import pytest
 
-from .servers import PostgreSQL, ServerMissing
+from .servers import PostgreSQL, Redis, ServerMissing
 
 _folder = tempfile.mkdtemp(prefix="cache_me_tests_")
 _missing: dict[str, str] = {}
@@ -120,3 +120,14 @@ def settings_off():
     from django.test import override_settings
 
     return lambda: override_settings(DJANGO_CACHE_ME_ON=False)
+
+
+@pytest.fixture(scope="session")
+def redis() -> Redis:
+    """A Redis server; with CI=true a missing one is a failure."""
+    try:
+        return Redis()
+    except ServerMissing as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(missing))

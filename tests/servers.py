@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import glob
 import os
 import pwd
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 
@@ -72,3 +74,45 @@ class PostgreSQL:
             except KeyError:
                 continue
         raise ServerMissing("PostgreSQL doesn't run as root, and there is no user postgres or nobody")
+
+
+class Redis:
+    """A Redis server of its own on a unix socket, without persistence, thrown away at the end."""
+
+    def __init__(self) -> None:
+        program = shutil.which("redis-server")
+        if program is None:
+            raise ServerMissing("Redis is not installed; get it with: apt-get install redis-server")
+        self.directory = Path(tempfile.mkdtemp(prefix="cache_me_redis_"))
+        self.socket = str(self.directory / "redis.sock")
+        self._command = [
+            program, "--port", "0", "--unixsocket", self.socket, "--save", "", "--appendonly", "no",
+            "--dir", str(self.directory),
+        ]  # fmt: skip
+        atexit.register(self.stop)
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        give_up = time.monotonic() + 10
+        while not os.path.exists(self.socket):
+            if self._process.poll() is not None or time.monotonic() > give_up:
+                raise RuntimeError("redis-server did not start")
+            time.sleep(0.01)
+
+    def flush(self) -> None:
+        import redis
+
+        redis.Redis(unix_socket_path=self.socket).flushall()
+
+    def kill(self) -> None:
+        """Stop it at once; :meth:`start` begins with an empty one."""
+        self._process.kill()
+        self._process.wait()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.socket)
+
+    def stop(self) -> None:
+        atexit.unregister(self.stop)
+        self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)

@@ -1,5 +1,6 @@
 """The test project. Places come from the environment, so that worker processes get the same ones."""
 
+import json
 import os
 
 SECRET_KEY = os.environ.get("CACHE_ME_TEST_SECRET", "test")
@@ -42,3 +43,5 @@ TIME_ZONE = "Europe/Berlin"
 ROOT_URLCONF = "tests.urls"
 if os.environ.get("CACHE_ME_TEST_OFF"):
     DJANGO_CACHE_ME_ON = False
+# Worker processes get settings of their own this way.
+globals().update(json.loads(os.environ.get("CACHE_ME_TEST_SETTINGS", "{}")))

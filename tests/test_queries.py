@@ -151,7 +151,7 @@ QUERIES = {
         )
     ),
     "window": lambda a: list(
-        by_pk(a).annotate(r=Window(Rank(), order_by=F("price").desc())).values_list("name", "r")
+        by_pk(a).annotate(r=Window(Rank(), order_by=F("weight").desc())).values_list("name", "r")
     ),
     "case": lambda a: list(
         by_pk(a)

@@ -2,6 +2,8 @@ import uuid
 
 from django.db import models
 
+from django_cache_me.signals import CacheMeInvalidationMixin
+
 from .fields import MoneyField
 
 
@@ -87,6 +89,22 @@ class Nothing(models.Model):
 
 class Both(models.Model):
     name = models.CharField(max_length=20)
+
+
+class MixedBefore(CacheMeInvalidationMixin, models.Model):
+    heard = []
+    name = models.CharField(max_length=20)
+
+    def cache_me_invalidate(self, *, using, deleted):
+        self.heard.append((self.name, using, deleted))
+
+
+class MixedBehind(models.Model, CacheMeInvalidationMixin):
+    heard = []
+    name = models.CharField(max_length=20)
+
+    def cache_me_invalidate(self, *, using, deleted):
+        self.heard.append((self.name, using, deleted))
 
 
 class Plain(models.Model):

@@ -9,7 +9,7 @@ from ..databases.connection import ConnectionState
 from ..databases.drivers import UNKNOWN
 from ..stores.base import Intent, Store
 from ..stores.dependencies import ALL, pack
-from . import notice
+from . import aftermath, notice
 from .write_set import place_of, schema_now, settled_write_set
 
 _EVERYTHING = pack([ALL])
@@ -18,9 +18,12 @@ _EVERYTHING = pack([ALL])
 class Announcement:
     """The intent of one connection's commit. Once declared, always bumped, also on rollback."""
 
-    __slots__ = ("_intent", "_schema", "_state", "_store", "_tables")
+    __slots__ = ("_intent", "_schema", "_state", "_store", "_tables", "_wrapper")
 
-    def __init__(self, state: ConnectionState, store: Store, intent: Intent) -> None:
+    def __init__(
+        self, wrapper: BaseDatabaseWrapper, state: ConnectionState, store: Store, intent: Intent
+    ) -> None:
+        self._wrapper = wrapper
         self._state = state
         self._store = store
         self._intent: Intent | None = intent
@@ -38,6 +41,8 @@ class Announcement:
         if self._schema is not None and schema_now(self._store) != self._schema:
             self._store.bump(_EVERYTHING)
         notice.tables_were_written(self._tables)
+        if aftermath.is_wanted():
+            aftermath.tables_were_committed(self._wrapper, self._tables)
 
     def keep(self) -> None:
         """Nobody knows whether the commit happened: bump, and keep the intent until its session is gone."""
@@ -69,4 +74,4 @@ def announce(wrapper: BaseDatabaseWrapper, state: ConnectionState) -> Announceme
     session = state.driver.session(wrapper)
     dependencies = settled_write_set(state, store)
     intent = store.declare_intent(dependencies, session.name, session.ends_with_process)
-    return Announcement(state, store, intent)
+    return Announcement(wrapper, state, store, intent)

@@ -10,24 +10,30 @@ from ..databases.connection import state_of
 from ..log import trouble
 from ..registry import cache_me_registry
 from ..stores.dependencies import ALL, pack, permanent_of, written
-from . import notice
+from . import aftermath, notice
 from .write_set import place_of
 
 
 def invalidate_model_cache(
-    model: type[Model], invalidate_permanent: bool = False, using: str | None = None
+    model: type[Model],
+    invalidate_permanent: bool = False,
+    using: str | None = None,
+    follow_up: bool = True,
 ) -> None:
     """Make every entry that rests on ``model``'s tables a miss, in every process.
 
     Permanent entries stay unless ``invalidate_permanent``. Without ``using``: in every database where the
-    routers allow the model.
+    routers allow the model. ``follow_up``: reclaim and warm afterwards, if the settings say so.
     """
     tables = _tables_of(model)
     dependencies = set(written(tables))
     if invalidate_permanent:
         dependencies.update(permanent_of(table) for table in tables)
-    for alias in [using] if using is not None else _aliases_of(model):
+    aliases = [using] if using is not None else _aliases_of(model)
+    for alias in aliases:
         _bump(connections[alias], dependencies, tables)
+    if follow_up:
+        aftermath.model_was_invalidated(model, aliases)
     notice.model_was_invalidated(model._meta.label_lower, invalidate_permanent)
 
 

@@ -94,13 +94,12 @@ class ObservedCursor:
             self._after()
             raise
         self._rows_are_coming(script)
-        if announcement is not None:
-            if lazy or (self._unfinished and script.returning):
-                self._announcement = announcement
-                self._lazy = lazy
-            else:
-                announcement.finish()
+        if announcement is not None and (lazy or (self._unfinished and script.returning)):
+            self._announcement, announcement = announcement, None
+            self._lazy = lazy
         self._after()
+        if announcement is not None:
+            announcement.finish()
         return result
 
     def _before(self, script: Script, was_open: bool) -> None:
@@ -141,8 +140,8 @@ class ObservedCursor:
             self._state.unfinished_cursors -= 1
         announcement, self._announcement = self._announcement, None
         if announcement is not None:
-            announcement.finish()
             self._after()
+            announcement.finish()
 
     def _exhausted(self) -> None:
         if self._unfinished and not self._lazy:

@@ -12,6 +12,7 @@ from ..databases.statements import UNKNOWN_STATEMENT, Script
 from ..exceptions import StoreError
 from ..stores.base import Store
 from ..stores.dependencies import ALL, SCHEMA, Dependencies, pack, written
+from . import aftermath
 
 _SCHEMA = pack([SCHEMA])
 
@@ -59,6 +60,8 @@ def add_writes(wrapper: BaseDatabaseWrapper, state: ConnectionState, script: Scr
     dependencies.update(written(tables))
     state.written |= dependencies
     state.written_tables |= tables
+    if tables and aftermath.is_wanted():
+        aftermath.tables_were_written(wrapper, tables)
 
 
 def _placed_tables(
