@@ -387,7 +387,9 @@ TEST_F(CaughtHolderTest, NobodyWaitsForAStoppedHolder) {
   EXPECT_EQ(store().put("small", "2"), PutOutcome::busy);
   EXPECT_FALSE(store().erase("small"));
   EXPECT_FALSE(store().clear());
-  EXPECT_GE(store().stats().busy, 4u);
+  EXPECT_FALSE(store().clear("sm"));
+  EXPECT_EQ(store().update("small", [](UpdatedEntry&) { return UpdateAction::erase; }), PutOutcome::busy);
+  EXPECT_GE(store().stats().busy, 6u);
   EXPECT_EQ(store().stats().recovered, 0u);
   // What was refused wasn't done, and once the lock is free all is as before.
   ::kill(child_->pid(), SIGCONT);
@@ -571,6 +573,18 @@ class DamageTest : public SharedStoreTest {
     switch (random() % 16) {
       case 0:
         store.erase(KeyOf(number));
+        break;
+      case 5:
+        if (random() % 64 == 0) store.clear(KeyOf(number));
+        break;
+      case 6:
+        store.update(KeyOf(number), [&](UpdatedEntry& entry) {
+          if (entry.present) {
+            EXPECT_EQ(entry.value, ValueOf(number)) << number;
+          }
+          entry.value = ValueOf(number);
+          return UpdateAction::replace;
+        });
         break;
       case 1:
       case 2:
