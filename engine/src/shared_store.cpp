@@ -370,20 +370,20 @@ PutOutcome SharedStore::update(std::string_view key, const Updater& updater) {
   return held || owner_word_.load(kRelaxed) != 0 ? outcome : PutOutcome::unusable;
 }
 
-bool SharedStore::erase(std::string_view key) {
-  if (!usable()) return false;
+PutOutcome SharedStore::erase(std::string_view key) {
+  if (!usable() || owner() == 0) return PutOutcome::unusable;
   const std::uint64_t hash = hash64(key, seed_);
-  bool erased = false;
-  with_shard(shard_of(hash), [&](Shard& shard) {
-    std::uint32_t index = 0;
-    if (const Found found = shard.find(hash, key, index); found != Found::yes) return found == Found::no;
-    EntryFacts facts;
-    if (!shard.read(index, facts)) return false;
-    const Change change(shard.header());
-    erased = !is_expired(facts.expires_ms);
-    return shard.remove(index);
+  PutOutcome outcome = PutOutcome::busy;
+  const bool held = with_shard(shard_of(hash), [&](Shard& shard) {
+    outcome = PutOutcome::kept;  // also if it proves unsound: it is emptied then
+    Place place;
+    const std::uint64_t now = now_ms();
+    if (!look_up(shard, hash, key, now, place)) return false;
+    if (!place.taken) return true;
+    if (place.present) outcome = PutOutcome::erased;
+    return put_into(shard, place, nullptr, key, {}, now);
   });
-  return erased;
+  return held || owner_word_.load(kRelaxed) != 0 ? outcome : PutOutcome::unusable;
 }
 
 bool SharedStore::clear() {

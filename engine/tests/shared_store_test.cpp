@@ -125,8 +125,8 @@ TEST_F(SharedStoreTest, PutReplaces) {
 TEST_F(SharedStoreTest, EraseTakesOneEntryAway) {
   Put("a", "1");
   Put("b", Text(3000));
-  EXPECT_TRUE(store().erase("b"));
-  EXPECT_FALSE(store().erase("b"));
+  EXPECT_EQ(store().erase("b"), PutOutcome::erased);
+  EXPECT_EQ(store().erase("b"), PutOutcome::kept);
   Miss("b");
   Hit("a", "1");
   Sound();
@@ -183,7 +183,7 @@ TEST_F(SharedStoreTest, AnExpiredEntryCountsAsAbsent) {
   Put("b", "1", 1);
   Put("c", "1", 1);
   ::usleep(5'000);
-  EXPECT_FALSE(store().erase("a"));
+  EXPECT_EQ(store().erase("a"), PutOutcome::kept);
   EXPECT_EQ(store().put_if("b", "2", 0, PutCondition::if_present), PutOutcome::kept);
   EXPECT_EQ(store().put_if("b", "3", 0, PutCondition::if_absent), PutOutcome::stored);
   Hit("b", "3");
@@ -312,7 +312,7 @@ TEST_F(SharedStoreTest, WithoutAnOwnerRecordItIsOfNoUseUntilOneComesFree) {
   }
   EXPECT_EQ(store().put("a", "1"), PutOutcome::unusable);
   Miss("a");
-  EXPECT_FALSE(store().erase("a"));
+  EXPECT_EQ(store().erase("a"), PutOutcome::unusable);
   hog.reset();
   for (int tries = 0; tries < 1000 && store().put("a", "2") != PutOutcome::stored; ++tries) ::usleep(1000);
   Hit("a", "2");
@@ -385,7 +385,7 @@ TEST_F(CaughtHolderTest, NobodyWaitsForAStoppedHolder) {
   CatchWriting();
   Miss("small");
   EXPECT_EQ(store().put("small", "2"), PutOutcome::busy);
-  EXPECT_FALSE(store().erase("small"));
+  EXPECT_EQ(store().erase("small"), PutOutcome::busy);
   EXPECT_FALSE(store().clear());
   EXPECT_FALSE(store().clear("sm"));
   EXPECT_EQ(store().update("small", [](UpdatedEntry&) { return UpdateAction::erase; }), PutOutcome::busy);
@@ -462,7 +462,7 @@ TEST_F(SharedStoreTest, AnOlderLayoutIsRetiredAndReplaced) {
   std::string value;
   EXPECT_FALSE(old->get("a", value));
   EXPECT_EQ(old->put("a", "2"), PutOutcome::unusable);
-  EXPECT_FALSE(old->erase("a"));
+  EXPECT_EQ(old->erase("a"), PutOutcome::unusable);
   EXPECT_TRUE(old->refresh_needed());
 }
 

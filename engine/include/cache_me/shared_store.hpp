@@ -42,8 +42,8 @@ struct SharedStoreOptions {
 
 enum class PutOutcome {
   stored,
-  kept,       // put_if: the condition doesn't hold; update: it was to be kept. Nothing was changed
-  erased,     // update: it was there, and is gone
+  kept,       // put_if: the condition doesn't hold; update: it was to be kept; erase: it wasn't there
+  erased,     // update and erase: it was there, and is gone
   too_large,  // key and value take more than a quarter of a shard; what was there before is erased
   busy,       // the shard's lock wasn't to be had in time; nothing was changed
   unusable,   // the file is retired, or this process got no owner record; reopen it or go without
@@ -110,8 +110,8 @@ class SharedStore {
   using Updater = std::function<UpdateAction(UpdatedEntry& entry)>;
   PutOutcome update(std::string_view key, const Updater& updater);
 
-  // True: it was there, and is gone. False: it wasn't there (or had expired), or the shard is busy.
-  bool erase(std::string_view key);
+  // `kept`: it wasn't there, or had expired.
+  PutOutcome erase(std::string_view key);
 
   // Empties all shards, one after the other. False: one was busy, and keeps its entries.
   bool clear();

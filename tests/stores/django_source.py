@@ -1,0 +1,73 @@
+"""Django's own tests of its caches, which only its source distribution holds."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+import subprocess
+import sys
+import tarfile
+
+import django
+
+#: Kept from run to run; ``CACHE_ME_DJANGO_SOURCES`` may name another folder, e.g. one without a network's need.
+SOURCES = pathlib.Path(__file__).parents[2] / "build" / "django"
+
+
+class SourceMissing(Exception):
+    """The source distribution is neither here nor to be had."""
+
+
+def unpacked_cache_tests(sources: pathlib.Path = SOURCES) -> pathlib.Path:
+    """The folder in which the installed Django's tests of caches lie as the package ``cache``.
+
+    Taken from a source distribution in ``sources``, which the package index is asked for if it isn't there.
+    Raises :class:`SourceMissing`.
+    """
+    archive = _archive(sources) or _download(sources)
+    folder = sources / f"tests-{django.__version__}"
+    package = folder / "cache"
+    package.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(archive) as files:
+        for member in files.getmembers():
+            path = pathlib.PurePosixPath(member.name)
+            if member.isfile() and path.parts[1:-1] == ("tests", "cache") and path.suffix == ".py":
+                (package / path.name).write_bytes(files.extractfile(member).read())
+    if not (package / "tests.py").exists():
+        raise SourceMissing(f"{archive} has no tests/cache/tests.py")
+    return folder
+
+
+def _archive(sources: pathlib.Path) -> pathlib.Path | None:
+    for path in sources.glob("*.tar.gz"):
+        if path.name.lower() == f"django-{django.__version__}.tar.gz":
+            return path
+    return None
+
+
+def _download(sources: pathlib.Path) -> pathlib.Path:
+    sources.mkdir(parents=True, exist_ok=True)
+    pip = [sys.executable, "-m", "pip"]
+    if subprocess.run([*pip, "--version"], capture_output=True, check=False).returncode != 0:
+        found = shutil.which("pip3") or shutil.which("pip")
+        if found is None:
+            raise SourceMissing(
+                f"There is no pip to fetch Django's sources with; put django-{django.__version__}.tar.gz "
+                f"into {sources}."
+            )
+        pip = [found]
+    done = subprocess.run(
+        [*pip, "download", "-q", "--no-deps", "--no-binary", ":all:", "--ignore-requires-python"]
+        + ["--dest", str(sources), f"django=={django.__version__}"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    archive = _archive(sources)
+    if archive is None:
+        raise SourceMissing(
+            f"Django's sources could not be fetched; put django-{django.__version__}.tar.gz into {sources}. "
+            f"pip said: {done.stderr.strip()[-500:]}"
+        )
+    return archive
