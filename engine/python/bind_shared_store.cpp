@@ -208,11 +208,13 @@ void register_shared_store(nb::module_& module) {
            "'kept': it isn't there. 'no_number': it is something else, or the sum is too large.")
       .def("touch", &touch, "key"_a, "ttl_ms"_a, "Let it end then; 'kept' if it isn't there.")
       .def(
-          "erase", [](SharedStore& store, const nb::bytes& key) { return name_of(store.erase(view_of(key))); },
+          "erase",
+          [](SharedStore& store, const nb::bytes& key) { return name_of(store.erase(view_of(key))); },
           "key"_a, "'erased', or 'kept' if it isn't there, or why not.")
       .def(
           "clear", [](SharedStore& store, const nb::bytes& prefix) { return store.clear(view_of(prefix)); },
-          "prefix"_a, "Erase the entries whose keys begin so. False: some of them were busy, and are still there.")
+          "prefix"_a,
+          "Erase the entries whose keys begin so. False: some of them were busy, and are still there.")
       .def("keys", &keys_of)
       .def("stats", &stats_of, nb::sig("def stats(self) -> dict[str, int]"))
       .def("refresh_needed", &SharedStore::refresh_needed);

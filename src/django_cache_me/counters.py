@@ -36,8 +36,8 @@ def stats() -> dict[str, Any]:
     """Counts of this process since its start.
 
     ``hits``, ``misses``, ``fills``, ``bumps``: numbers; ``passed``: reads that went past the cache, and
-    ``not_filled``: misses that left no entry, each as a dict from reason to number. ``dropped``: what the cache
-    backend (:class:`django_cache_me.stores.SharedMemoryCache`) could not do, likewise.
+    ``not_filled``: misses that left no entry, each as a dict from reason to number. ``dropped``: what the
+    cache backend (:class:`django_cache_me.stores.SharedMemoryCache`) could not do, likewise.
     """
     return {
         **{event: _counts[event] for event in ("hits", "misses", "fills", "bumps")},

@@ -1,7 +1,7 @@
 """Runs Django's own tests of a cache backend against ours, in a process with settings of their own.
 
-``python -m tests.stores.django_suite FOLDER PLACE``: the folder that holds Django's package ``cache``, and the
-directory of the store. The last line is what came out, as JSON.
+``python -m tests.stores.django_suite FOLDER PLACE``: the folder that holds Django's package ``cache``, and
+the directory of the store. The last line is what came out, as JSON.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from .django_source import SOURCES, SourceMissing, unpacked_cache_tests
+from .django_source import SourceMissing, unpacked_cache_tests
 
 #: Tests that don't apply, and what Django's suite says then.
 EXCUSED = {
@@ -23,7 +23,7 @@ EXCUSED = {
 
 def test_djangos_own_tests(tmp_path):
     try:
-        folder = unpacked_cache_tests(pathlib.Path(os.environ.get("CACHE_ME_DJANGO_SOURCES", SOURCES)))
+        folder = unpacked_cache_tests()
     except SourceMissing as missing:
         if os.environ.get("CI"):
             raise

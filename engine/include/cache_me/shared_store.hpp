@@ -104,9 +104,9 @@ class SharedStore {
                     PutCondition condition);
 
   // Reads an entry, and replaces or erases it, in one step: no other process or thread gets in between.
-  // `updater` runs under the shard's lock: it has to be short, and mustn't throw (but std::bad_alloc), use the
-  // store, or wait for anything. It is called once, twice if the shard proves unsound (the last call counts),
-  // or not at all (busy, unusable).
+  // `updater` runs under the shard's lock: it has to be short, and mustn't throw (but std::bad_alloc), use
+  // the store, or wait for anything. It is called once, twice if the shard proves unsound (the last call
+  // counts), or not at all (busy, unusable).
   using Updater = std::function<UpdateAction(UpdatedEntry& entry)>;
   PutOutcome update(std::string_view key, const Updater& updater);
 

@@ -4,8 +4,8 @@ Its values live in the same file as the entries of querysets, under keys that be
 Two aliases with the same ``LOCATION`` share their values, as far as their keys (``KEY_PREFIX``) are the same;
 ``clear()`` empties both. What is larger than an entry may be is not kept, as with Memcached.
 
-Safe in threads and processes; a forked child may go on using it. All that is not an integer, text or bytes is
-pickled: whoever can write to the file can run code here, so it is its owner's (and the option's group's) alone.
+Safe in threads and processes; a forked child may go on using it. All that is not an integer, text or bytes
+is pickled: whoever can write to the file can run code here, so it is its owner's (and the group's) alone.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from asgiref.sync import sync_to_async
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 
 from .. import _engine, counters
+from ..exceptions import StoreError
 from ..log import trouble
 from .cached_values import decode, encode, is_number
-from .places import place_at
+from .places import Place, place_at
 from .shared_memory import entries_at
 
 #: All keys of this backend begin so, and no others.
@@ -43,21 +44,26 @@ Change = Callable[[_engine.SharedStore], str]
 class SharedMemoryCache(BaseCache):
     """A cache backend for ``CACHES``.
 
-    ``LOCATION``: the directory of the file (default ``/dev/shm``). ``OPTIONS``: ``size`` in bytes of the file,
-    and ``group``, who may share it; wrong ones raise :class:`~django_cache_me.exceptions.StoreError`. While
-    the file can't be opened all is a miss, with a line in the log; nothing here raises then but ``incr()``, for
-    a key that isn't there.
+    ``LOCATION``: the directory of the file (default ``/dev/shm``). ``OPTIONS``: ``size`` in bytes of the
+    file, and ``group``, who may share it. While these are wrong or the file can't be opened, all is a miss,
+    with a line in the log; the system check E006 says it at start. Nothing here raises for it but ``incr()``
+    and ``incr_version()``, for a key that isn't there.
     """
 
     def __init__(self, location: str, params: dict[str, Any]) -> None:
         super().__init__(params)
-        self._place = place_at(location, params.get("OPTIONS"), "A CACHES entry")
+        self._place: Place | None = None
+        self._wrong = ""
+        try:
+            self._place = place_at(location, params.get("OPTIONS"), "CACHES[...]")
+        except StoreError as error:  # raised here, it would end Django's checks before ours could say it
+            self._wrong = str(error)
 
     # --- Reading
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         full = self._full_key(key, version)
-        entries = entries_at(self._place)
+        entries = self._entries()
         data = None if entries is None else entries.get_bytes(full)
         return default if data is None else decode(data, default)
 
@@ -66,9 +72,7 @@ class SharedMemoryCache(BaseCache):
 
     # --- Changing
 
-    def set(
-        self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
-    ) -> None:
+    def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
         self._store(key, value, timeout, version)
 
     def set_many(
@@ -77,15 +81,13 @@ class SharedMemoryCache(BaseCache):
         """Set each; returns the keys whose values were not kept."""
         return [key for key, value in data.items() if not self._store(key, value, timeout, version)]
 
-    def add(
-        self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
-    ) -> bool:
+    def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """Set it if it isn't there, in one step; returns whether that was so."""
         full = self._full_key(key, version)
         data = encode(value)
         lifetime = self._lifetime(timeout)
         if lifetime is None:  # over as soon as it is added
-            entries = entries_at(self._place)
+            entries = self._entries()
             return entries is not None and entries.get_bytes(full) is None
         milliseconds = lifetime
         return self._carry_out(lambda entries: entries.add_bytes(full, data, milliseconds)) == "stored"
@@ -103,7 +105,7 @@ class SharedMemoryCache(BaseCache):
         return self._carry_out(lambda entries: entries.erase(full)) == "erased"
 
     def incr(self, key: Any, delta: Any = 1, version: int | None = None) -> Any:
-        """Add in one step, whatever other processes do; its end stays. Raises ValueError if it isn't there."""
+        """Add in one step, whatever other processes do; its end stays. ValueError if it isn't there."""
         full = self._full_key(key, version)
         results: list[Any] = []
 
@@ -121,7 +123,7 @@ class SharedMemoryCache(BaseCache):
         return results[-1]
 
     def clear(self) -> None:
-        """Drop all values of this backend in its file, whatever their prefixes and versions; nobody else's."""
+        """Drop all values of this backend in its file, of all prefixes and versions; nobody else's."""
         self._carry_out(lambda entries: "erased" if entries.clear(_KEYS_BEGIN) else "busy")
 
     # --- On an event loop: here and now, without the hop to a thread, unless it has to wait.
@@ -162,6 +164,12 @@ class SharedMemoryCache(BaseCache):
 
     # --- What they are made of
 
+    def _entries(self) -> _engine.SharedStore | None:
+        if self._place is None:
+            trouble("cache_backend.options", "Nothing is cached: %s", self._wrong)
+            return None
+        return entries_at(self._place)
+
     def _full_key(self, key: Any, version: int | None) -> bytes:
         made = self.make_key(key, version=version)
         self.validate_key(made)
@@ -190,7 +198,7 @@ class SharedMemoryCache(BaseCache):
 
     def _carry_out(self, change: Change) -> str:
         """How the change came out. It is tried for a while if somebody else is busy with that entry."""
-        entries = entries_at(self._place)
+        entries = self._entries()
         if entries is None:
             counters.dropped("no_store")
             return "no_store"
@@ -209,7 +217,7 @@ class SharedMemoryCache(BaseCache):
         patience = 0.0 if began < _impatient_until else _PATIENCE
         while outcome in ("busy", "unusable") and time.monotonic() - began < patience:
             time.sleep(_PAUSE)
-            entries = entries_at(self._place)  # another one, if the file was replaced
+            entries = self._entries()  # another one, if the file was replaced
             outcome = "no_store" if entries is None else change(entries)
         if outcome in ("busy", "unusable", "no_store"):
             _impatient_until = time.monotonic() + _NO_PATIENCE_FOR
@@ -259,7 +267,7 @@ def _no_waiting() -> Iterator[None]:
 
 
 async def _at_once(change: Callable[..., Any], *arguments: Any) -> Any:
-    """The result of a change, made here; if it has to wait, then in a thread (all of them may be done again)."""
+    """The result of a change, made here, or in a thread if it has to wait (each may be done again)."""
     try:
         with _no_waiting():
             return change(*arguments)

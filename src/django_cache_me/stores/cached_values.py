@@ -1,4 +1,4 @@
-"""How the cache backend writes values as bytes: a tag, then integers, text and bytes plainly, all else pickled.
+"""How the cache backend writes values: a tag, then integers, text and bytes plainly, all else pickled.
 
 The engine adds to integers where they lie, so it knows their form (``bind_shared_store.cpp``).
 """
@@ -23,13 +23,13 @@ def is_number(value: Any) -> bool:
 
 def encode(value: Any) -> bytes:
     """Raises what :mod:`pickle` raises for what it can't pickle."""
-    kind = type(value)  # no subclasses: they'd come back as what they aren't
+    kind: type = type(value)  # no subclasses: they'd come back as what they aren't
     if kind is int and _SMALLEST <= value <= _LARGEST:
         return _NUMBER.pack(b"i", value)
     if kind is str:
-        return b"s" + value.encode("utf-8", "surrogatepass")
+        return b"s" + str(value).encode("utf-8", "surrogatepass")
     if kind is bytes:
-        return b"b" + value
+        return b"b" + bytes(value)
     return b"p" + pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
 
 

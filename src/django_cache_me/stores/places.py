@@ -22,7 +22,7 @@ from ..exceptions import StoreError
 DEFAULT_SIZE = 32 * 1024 * 1024
 _SHARED_MEMORY = "/dev/shm"
 _OPTION_NAMES = ("size", "group")
-#: Options of Django's own backends that bound a cache by its number of values; this one is bounded by its size.
+#: Options of Django's own backends, which bound a cache by its number of values: this one has its size.
 _IGNORED_OPTIONS = ("max_entries", "cull_frequency")
 
 

@@ -36,7 +36,7 @@ class SharedMemoryStore(Store):
                 where.versions(self._database), self._database, group=where.group, fresh=is_new
             )
         except _engine.EngineError as error:
-            raise StoreError(str(error)) from None
+            raise StoreError(error.args[0]) from None
 
     def table(self) -> _engine.VersionTable:
         """The version table; opened anew when its file was replaced."""
@@ -168,7 +168,7 @@ def open_entries(where: Place) -> _engine.SharedStore:
     try:
         return _engine.SharedStore.open(where.entries, where.size, group=where.group)
     except _engine.EngineError as error:
-        raise StoreError(str(error)) from None
+        raise StoreError(error.args[0]) from None
 
 
 def _forget_after_fork() -> None:
