@@ -206,27 +206,31 @@ class SharedMemoryCache(BaseCache):
         if outcome in ("busy", "unusable"):
             if _waiting.forbidden:
                 raise _HasToWait
-            outcome = self._try_again(change, outcome)
+            outcome = self._try_again(change)
         if outcome == "too_large":
             counters.dropped(outcome)
         return outcome
 
-    def _try_again(self, change: Change, outcome: str) -> str:
+    def _try_again(self, change: Change) -> str:
         global _impatient_until
         began = time.monotonic()
-        patience = 0.0 if began < _impatient_until else _PATIENCE
-        while outcome in ("busy", "unusable") and time.monotonic() - began < patience:
-            time.sleep(_PAUSE)
+        patient = began >= _impatient_until
+        while True:
             entries = self._entries()  # another one, if the file was replaced
             outcome = "no_store" if entries is None else change(entries)
-        if outcome in ("busy", "unusable", "no_store"):
+            if outcome not in ("busy", "unusable", "no_store"):
+                return outcome
+            if outcome == "no_store" or not patient or time.monotonic() - began > _PATIENCE:
+                break
+            time.sleep(_PAUSE)
+        if patient:
             _impatient_until = time.monotonic() + _NO_PATIENCE_FOR
-            counters.dropped(outcome)
-            trouble(
-                "cache_backend." + outcome,
-                "A change of the cache was given up, an old value may stay: the entry is %s.",
-                outcome,
-            )
+        counters.dropped(outcome)
+        trouble(
+            "cache_backend." + outcome,
+            "A change of the cache was given up, an old value may stay: the entry is %s.",
+            outcome,
+        )
         return outcome
 
 
