@@ -7,7 +7,7 @@ SHELL := /bin/bash
 SANITIZERS ?= asan tsan
 FUZZ_SECONDS ?= 20
 
-.PHONY: help demo test test-engine test-sanitizers test-fuzz test-python bench lint format clean
+.PHONY: help demo test test-engine test-sanitizers test-fuzz test-python test-oldest test-matrix bench lint format clean
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -17,7 +17,7 @@ demo: ## load the atlas, run its workload with the cache off and on, compare eve
 	.venv/bin/python -m pip install -q -r examples/atlas/requirements.txt
 	.venv/bin/python examples/atlas/demo.py
 
-test: test-engine test-sanitizers test-fuzz test-python ## run all tests: engine, sanitizers, short fuzzing, Python face
+test: test-engine test-sanitizers test-fuzz test-python test-oldest ## run all tests: engine, sanitizers, short fuzzing, Python face
 	@echo "all tests passed"
 
 test-engine: ## the engine's unit tests (GoogleTest)
@@ -42,6 +42,16 @@ test-python: ## the tests of the Python face, on SQLite and on a PostgreSQL that
 	scripts/apt.sh postgresql || [ -z "$${CI:-}" ]
 	.venv/bin/python -m pytest
 
+test-oldest: ## the Python tests on the oldest Python and Django that are supported
+	@scripts/venv.sh matrix
+	scripts/apt.sh postgresql || [ -z "$${CI:-}" ]
+	.venv/bin/nox -s python3.8-django3.2
+
+test-matrix: ## the Python tests on all supported pairs of Python and Django
+	@scripts/venv.sh matrix
+	scripts/apt.sh postgresql || [ -z "$${CI:-}" ]
+	.venv/bin/nox
+
 bench: ## the store beside Redis, diskcache and LMDB; hits beside plain Django on SQLite and PostgreSQL
 	@scripts/venv.sh bench
 	scripts/apt.sh g++ cmake ninja-build libgtest-dev libbenchmark-dev redis-server postgresql
@@ -62,5 +72,5 @@ format: ## put all sources into their form
 	git ls-files -co --exclude-standard 'engine/*.cpp' 'engine/*.hpp' | xargs .venv/bin/clang-format -i
 
 clean: ## remove what was built; databases of the example too
-	rm -rf build .venv dist var
+	rm -rf build .venv .nox dist var
 	rm -f examples/atlas/db.sqlite3*

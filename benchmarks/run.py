@@ -14,13 +14,14 @@ sys.path.insert(0, str(ROOT))
 
 
 def main() -> None:
-    from benchmarks import hits, stores
+    from benchmarks import peers, stores
+    from benchmarks.contender import CONTENDERS
 
     results: dict[str, Any] = {"machine": _machine()}
     results["stores"] = stores.measure()
     _print("Store, ns per operation from Python", results["stores"], ["ours", "redis", "diskcache", "lmdb"])
-    results["hits"] = hits.measure()
-    _print("Querysets, µs", results["hits"], ["hit", "plain"])
+    results["hits"] = peers.measure()
+    _print("Hits, µs (median)", results["hits"], ["ours", *(n for n in CONTENDERS if n != "ours")])
     results["engine"] = _engine()
     target = ROOT / "build" / "bench.json"
     target.parent.mkdir(exist_ok=True)
@@ -34,7 +35,7 @@ def _print(title: str, rows: list[dict[str, Any]], contenders: list[str]) -> Non
 
     table = Table(title=title)
     first, *others = contenders
-    labels = [name for name in rows[0] if name not in contenders]
+    labels = [name for name, value in rows[0].items() if isinstance(value, str)]
     for name in labels + contenders + [f"{other}/{first}" for other in others]:
         table.add_column(name, justify="left" if name in labels else "right")
     for row in rows:
@@ -43,7 +44,7 @@ def _print(title: str, rows: list[dict[str, Any]], contenders: list[str]) -> Non
             *(f"{row[name]:,.0f}" if row[name] >= 100 else f"{row[name]:.1f}" for name in contenders),
             *(f"{row[other] / row[first]:.1f}×" for other in others),
         )
-    Console(width=120).print(table)
+    Console(width=180).print(table)
 
 
 def _machine() -> dict[str, str]:

@@ -96,9 +96,10 @@ def _clean(alias: str) -> None:
 
     connections[alias].close()
     with transaction.atomic(using=alias):  # constraints are looked at when it ends
-        for model in apps.get_app_config("shop").get_models(include_auto_created=True):
-            if not model._meta.proxy:
-                model._base_manager.using(alias).all()._raw_delete(alias)
+        for app in ("shop", "shapes"):
+            for model in apps.get_app_config(app).get_models(include_auto_created=True):
+                if not model._meta.proxy:
+                    model._base_manager.using(alias).all()._raw_delete(alias)
     counters.reset()
 
 

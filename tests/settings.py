@@ -8,6 +8,7 @@ INSTALLED_APPS = [
     "django.contrib.auth",
     "django_cache_me",
     "tests.shop",
+    "tests.shapes",
 ]
 DATABASES = {
     "default": {

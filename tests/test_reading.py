@@ -399,3 +399,19 @@ def test_timeouts_end_entries(alias):
     assert_hit(alias, read)
     time.sleep(0.25)
     assert_miss(alias, read)
+
+
+def test_parameters_that_the_server_reads_the_clock_for(postgresql):
+    """PostgreSQL makes the time of the statement of 'now' and 'today', wherever a date is asked for."""
+    make_product(postgresql)
+    sql = "SELECT * FROM shop_product WHERE made <= %s"
+    for params in (["today"], ["NOW"], ["yesterday 12:00"], [["a", "tomorrow"]]):
+        text = sql if isinstance(params[0], str) else "SELECT * FROM shop_product WHERE name = ANY(%s)"
+        for _ in range(2):
+            with seen(postgresql) as result:
+                list(Product.objects.using(postgresql).raw(text, params))
+            assert result.hits == 0
+            assert result.passed == {"clock_text": 1}
+    known = lambda: list(Product.objects.using(postgresql).filter(name="snowtoday"))  # noqa: E731
+    known()
+    assert_hit(postgresql, known)

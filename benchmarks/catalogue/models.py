@@ -7,15 +7,21 @@ class Category(models.Model):
     name = models.CharField(max_length=50)
 
 
+class Tag(models.Model):
+    word = models.CharField(max_length=20)
+
+
 class Product(models.Model):
-    """Ten columns as a shop has them."""
+    """Columns as a shop has them."""
 
     name = models.CharField(max_length=80)
-    category = models.ForeignKey(Category, models.CASCADE)
+    slug = models.SlugField(unique=True)
+    category = models.ForeignKey(Category, models.CASCADE, related_name="products")
     price = models.DecimalField(max_digits=10, decimal_places=2)
     weight = models.FloatField()
     active = models.BooleanField(default=True)
     made = models.DateField()
     added = models.DateTimeField()
     code = models.UUIDField(default=uuid.uuid4)
-    stock = models.IntegerField()
+    stock = models.IntegerField(db_index=True)
+    tags = models.ManyToManyField(Tag, related_name="products")

@@ -17,6 +17,7 @@
 #include "cache_me/version_table.hpp"
 #include "engine_error.hpp"
 #include "packed_numbers.hpp"
+#include "row_builder.hpp"
 #include "row_codec.hpp"
 #include "unsupported_type.hpp"
 
@@ -63,8 +64,10 @@ std::shared_ptr<SharedStore> open_store(const std::string& path, std::uint64_t s
   return value_of(SharedStore::open(path, options));
 }
 
-nb::object get_rows(SharedStore& store, const nb::bytes& key, const VersionTable& versions,
-                    std::uint64_t fingerprint, std::uint64_t not_younger_than) {
+// What `make` makes of the rows of a valid entry, or None. Rows that it finds malformed are a miss.
+template <typename Make>
+nb::object get_entry(SharedStore& store, const nb::bytes& key, const VersionTable& versions,
+                     std::uint64_t fingerprint, std::uint64_t not_younger_than, Make make) {
   thread_local std::string bytes;
   if (!store.get(view_of(key), bytes)) return nb::none();
   const std::optional<Entry> entry = parse_entry(bytes);
@@ -73,14 +76,27 @@ nb::object get_rows(SharedStore& store, const nb::bytes& key, const VersionTable
                           not_younger_than)) {
     return nb::none();
   }
-  PyRef rows = decode_rows(entry->rows);
-  if (!rows) {
+  PyRef made = make(entry->rows);
+  if (!made) {
     if (PyErr_ExceptionMatches(PyExc_ValueError) == 0) throw nb::python_error();
-    PyErr_Clear();  // malformed: a miss
+    PyErr_Clear();
     store.erase(view_of(key));
     return nb::none();
   }
-  return nb::steal(rows.release());
+  return nb::steal(made.release());
+}
+
+nb::object get_rows(SharedStore& store, const nb::bytes& key, const VersionTable& versions,
+                    std::uint64_t fingerprint, std::uint64_t not_younger_than) {
+  return get_entry(store, key, versions, fingerprint, not_younger_than, decode_rows);
+}
+
+nb::object get_instances(SharedStore& store, const nb::bytes& key, const VersionTable& versions,
+                         std::uint64_t fingerprint, std::uint64_t not_younger_than, const InstancePlan& plan,
+                         nb::str database, nb::handle mode) {
+  PyObject* const fetch_mode = mode.is_none() ? nullptr : mode.ptr();
+  return get_entry(store, key, versions, fingerprint, not_younger_than,
+                   [&](std::string_view rows) { return plan.build_from(rows, database.ptr(), fetch_mode); });
 }
 
 const char* put_rows(SharedStore& store, const nb::bytes& key, std::uint64_t fingerprint, nb::list rows,
@@ -182,6 +198,12 @@ void register_shared_store(nb::module_& module) {
               "def get(self, key: bytes, versions: VersionTable, fingerprint: int, not_younger_than: int) -> "
               "list[typing.Any] | None"),
           "New rows of the entry, if it's there and all that it rests on is unchanged.")
+      .def("get_instances", &get_instances, "key"_a, "versions"_a, "fingerprint"_a, "not_younger_than"_a,
+           "plan"_a, "database"_a, "mode"_a.none(),
+           nb::sig("def get_instances(self, key: bytes, versions: VersionTable, fingerprint: int, "
+                   "not_younger_than: int, plan: InstancePlan, database: str, mode: typing.Any) -> "
+                   "list[typing.Any] | None"),
+           "The same, as new instances.")
       .def("put", &put_rows, "key"_a, "fingerprint"_a, "rows"_a, "dependencies"_a, "reading"_a, "ttl_ms"_a,
            nb::sig("def put(self, key: bytes, fingerprint: int, rows: list[typing.Any], dependencies: bytes, "
                    "reading: bytes, "

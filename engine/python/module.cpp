@@ -11,6 +11,7 @@ NB_MODULE(_engine, module) {
   nanobind::set_leak_warnings(false);
   cache_me::python::register_engine_error(module);
   register_row_codec(module);
+  register_row_builder(module);
   register_sql_scanner(module);
   register_version_table(module);
   register_shared_store(module);

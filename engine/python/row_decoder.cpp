@@ -1,27 +1,15 @@
+#include "row_decoder.hpp"
 
+#include <algorithm>
 #include <cstring>
 
-#include "compat.hpp"
+#include "collector_pause.hpp"
+#include "compat_datetime.hpp"
 #include "row_codec.hpp"
 #include "row_codec_types.hpp"
 
 namespace cache_me::python {
 namespace {
-
-// Collection of young objects while a batch is built finds nothing, and costs as much as building an
-// instance.
-class CollectorPause {
- public:
-  explicit CollectorPause(bool wanted) : resume_(wanted && compat::pause_collector()) {}
-  ~CollectorPause() {
-    if (resume_) compat::resume_collector();
-  }
-  CollectorPause(const CollectorPause&) = delete;
-  CollectorPause& operator=(const CollectorPause&) = delete;
-
- private:
-  bool resume_;
-};
 
 PyRef malformed() {
   if (PyErr_Occurred() == nullptr || PyErr_ExceptionMatches(PyExc_Exception)) {
@@ -216,13 +204,30 @@ PyRef make_value(Decoder& decoder, Token& token, int depth) {
   }
 }
 
-PyRef make_row(Decoder& decoder, Token& token, const RowsHead& head) {
-  const auto columns = static_cast<Py_ssize_t>(head.columns);
-  PyRef row = PyRef::steal(head.as_lists ? PyList_New(columns) : PyTuple_New(columns));
+}  // namespace
+
+bool RowDecoder::begin(RowsHead& head) {
+  if (!decoder_.read_rows_head(head_)) return static_cast<bool>(malformed());
+  head = head_;
+  return true;
+}
+
+bool RowDecoder::next(std::vector<PyRef>& values) {
+  values.clear();
+  for (std::uint32_t column = 0; column < head_.columns; ++column) {
+    values.push_back(next_value(decoder_, token_, 0));
+    if (!values.back()) return static_cast<bool>(malformed());
+  }
+  return true;
+}
+
+PyRef RowDecoder::next() {
+  const auto columns = static_cast<Py_ssize_t>(head_.columns);
+  PyRef row = PyRef::steal(head_.as_lists ? PyList_New(columns) : PyTuple_New(columns));
   for (Py_ssize_t column = 0; row && column < columns; ++column) {
-    PyRef value = next_value(decoder, token, 0);
-    if (!value) return PyRef();
-    if (head.as_lists) {
+    PyRef value = next_value(decoder_, token_, 0);
+    if (!value) return malformed();
+    if (head_.as_lists) {
       PyList_SET_ITEM(row.get(), column, value.release());
     } else {
       PyTuple_SET_ITEM(row.get(), column, value.release());
@@ -231,23 +236,24 @@ PyRef make_row(Decoder& decoder, Token& token, const RowsHead& head) {
   return row;
 }
 
-}  // namespace
+bool RowDecoder::end() {
+  return decoder_.left() == 0 || static_cast<bool>(malformed());
+}
 
 PyRef decode_rows(std::string_view bytes) {
-  Decoder decoder(bytes);
+  RowDecoder decoder(bytes);
   RowsHead head;
-  if (!decoder.read_rows_head(head)) return malformed();
-  const CollectorPause pause(head.rows > 1);
+  if (!decoder.begin(head)) return PyRef();
   PyRef rows = PyRef::steal(PyList_New(static_cast<Py_ssize_t>(head.rows)));
-  if (!rows) return rows;
-  Token token;
-  for (std::uint32_t i = 0; i < head.rows; ++i) {
-    PyRef row = make_row(decoder, token, head);
-    if (!row) return malformed();
-    PyList_SET_ITEM(rows.get(), static_cast<Py_ssize_t>(i), row.release());
+  for (std::uint32_t i = 0; rows && i < head.rows;) {
+    const CollectorPause pause(head.rows > 1);
+    for (std::uint32_t stop = std::min(head.rows, i + kRowsPerPause); i < stop; ++i) {
+      PyRef row = decoder.next();
+      if (!row) return PyRef();
+      PyList_SET_ITEM(rows.get(), static_cast<Py_ssize_t>(i), row.release());
+    }
   }
-  if (decoder.left() != 0) return malformed();
-  return rows;
+  return rows && decoder.end() ? std::move(rows) : PyRef();
 }
 
 PyRef decode_single(std::string_view bytes) {

@@ -1,7 +1,7 @@
 
 #include <cstring>
 
-#include "compat.hpp"
+#include "compat_datetime.hpp"
 #include "row_codec.hpp"
 #include "row_codec_types.hpp"
 

@@ -6,6 +6,7 @@ a limit.
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -44,6 +45,10 @@ class Driver:
         They tell it from all others; anything else comes back as it is.
         """
         return value
+
+    def may_read_the_clock(self, params: Any) -> bool:
+        """Whether the server may turn one of these parameters into the time of the statement."""
+        return False
 
     def session(self, wrapper: BaseDatabaseWrapper) -> Session:
         raise NotImplementedError
@@ -112,6 +117,20 @@ class PostgreSQLDriver(Driver):
         elif cls.__module__ == "psycopg.types.json" and value.dumps is None:
             return (cls.__name__, value.obj)
         return value
+
+    # Text of these words becomes the time of the statement where it becomes a date or a timestamp; which
+    # parameters do, the text of the statement doesn't always say. Longer text is no date (MAXDATELEN).
+    _CLOCK_WORD = re.compile(r"(?<![a-z])(now|today|tomorrow|yesterday)(?![a-z])", re.IGNORECASE)
+    _LONGEST_DATE = 128
+
+    def may_read_the_clock(self, params: Any) -> bool:
+        for value in params:
+            if isinstance(value, str):
+                if len(value) <= self._LONGEST_DATE and self._CLOCK_WORD.search(value):
+                    return True
+            elif isinstance(value, (list, tuple)) and self.may_read_the_clock(value):
+                return True
+        return False
 
     def session(self, wrapper: BaseDatabaseWrapper) -> Session:
         from .identity import server_facts

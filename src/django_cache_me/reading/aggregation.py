@@ -83,5 +83,5 @@ def _row(compiler: Any, execute: Callable[..., Any], plan: Plan, label: str) -> 
     question = Question(
         compiler.using, footing, plan, label, sql, params, layout.result, layout.fingerprint, ask
     )
-    rows = question.rows()
+    rows = question.answer()
     return rows[0] if rows else None

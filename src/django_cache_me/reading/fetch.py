@@ -8,7 +8,9 @@ from django.core.exceptions import EmptyResultSet
 from django.db.models import QuerySet
 from django.db.models.query import ModelIterable
 
+from ..stores.base import Building
 from .admission import admitted
+from .building import add_known_related_objects, building_plan, fetch_mode
 from .layout import (
     convert,
     driver_layout,
@@ -38,12 +40,18 @@ def fetch(queryset: QuerySet[Any], only_hits: bool = False) -> list[Any] | None:
         sql, params = compiler.as_sql()
     except EmptyResultSet:
         return []
-    if is_djangos_iterable(queryset._iterable_class):
-        layout = layout_of(compiler)
-    else:
+    plan_of_instances = None
+    if not is_djangos_iterable(queryset._iterable_class):
         # Other packages' iterables may do anything with what the compiler gives them: they get what the
         # driver gave, and find everything else as Django made it.
         layout = driver_layout(compiler.connection)
+    else:
+        layout = layout_of(compiler)
+        if queryset._iterable_class is ModelIterable and not layout.driver_rows:
+            plan_of_instances = building_plan(queryset, compiler)
+    building = None
+    if plan_of_instances is not None:
+        building = Building(plan_of_instances.plan, alias, fetch_mode(queryset))
 
     def ask() -> list[Any]:
         rows = raw_rows(compiler, sql, params)
@@ -60,10 +68,17 @@ def fetch(queryset: QuerySet[Any], only_hits: bool = False) -> list[Any] | None:
         layout.fingerprint,
         ask,
         unencodable=lambda: is_unencodable(layout),
+        # Columns with conversions of their own have to go through Python first.
+        building=None if layout.own else building,
     )
-    rows = question.rows_of_a_hit() if only_hits else question.rows()
-    if rows is None:
+    found = question.answer_of_a_hit() if only_hits else question.answer()
+    if found is None:
         return None
-    if not layout.driver_rows:
-        rows = convert(compiler, rows, own_converters(compiler, layout))
-    return results(queryset, alias, compiler, rows, layout.driver_rows)
+    if layout.own:
+        found = convert(compiler, found, own_converters(compiler, layout))
+    if building is None:
+        return results(queryset, alias, compiler, found, layout.driver_rows)
+    if layout.own:
+        found = building.of(found)
+    add_known_related_objects(queryset, found)
+    return found

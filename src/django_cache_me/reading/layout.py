@@ -11,8 +11,10 @@ import functools
 from typing import Any, Dict, Iterable, List, NamedTuple, Tuple
 
 import django
+from django.conf import settings
 from django.db.models import Field
 from django.db.models.expressions import Col
+from django.db.models.functions.datetime import TruncBase
 
 from .. import _engine
 
@@ -166,6 +168,8 @@ def _is_djangos(converter: Any) -> bool:
 def _is_plain(owner: Any) -> bool:
     if not type(owner).__module__.startswith("django."):
         return False
+    if isinstance(owner, TruncBase) and _has_pytz_zones():
+        return False
     if getattr(owner, "decoder", None) is not None:
         return False
     base_field = getattr(owner, "base_field", None)
@@ -173,6 +177,11 @@ def _is_plain(owner: Any) -> bool:
         return True
     converter = getattr(base_field, "from_db_value", None)
     return converter is None or _is_djangos(converter)
+
+
+def _has_pytz_zones() -> bool:
+    """Whether Django makes datetimes of the current zone with pytz, whose zones the codec doesn't know."""
+    return django.VERSION < (4, 0) or getattr(settings, "USE_DEPRECATED_PYTZ", False)
 
 
 def _has_composite_fields(compiler: Any) -> bool:

@@ -20,7 +20,7 @@ from ..databases.identity import Identity, identity_of
 from ..databases.sessions import settle_unknown_outcomes
 from ..databases.statements import Script, read_script
 from ..log import debug, trouble
-from ..stores.base import Reading, Row, Store
+from ..stores.base import Building, Reading, Row, Store
 from ..stores.dependencies import ALL, SCHEMA, any_of, pack, permanent_of
 from . import bypass
 from .key import encoded_parameters, key_of, table_key_of
@@ -51,6 +51,7 @@ class Question:
     __slots__ = (
         "alias",
         "ask",
+        "building",
         "fingerprint",
         "footing",
         "label",
@@ -74,6 +75,7 @@ class Question:
         fingerprint: int,
         ask: Callable[[], list[Row]],
         unencodable: Callable[[], None] | None = None,
+        building: Building | None = None,
     ) -> None:
         self.alias = alias
         self.wrapper: BaseDatabaseWrapper = connections[alias]
@@ -91,17 +93,19 @@ class Question:
         self.ask = ask
         #: Called when a value of the rows is of a type that the codec doesn't know.
         self.unencodable = unencodable
+        #: Instances are asked for, in place of rows.
+        self.building = building
 
-    def rows(self) -> list[Row]:
-        """The rows, from the cache or through it."""
+    def answer(self) -> list[Any]:
+        """The rows or instances, from the cache or through it."""
         try:
-            return self._rows_through_the_cache()
+            return self._answer_through_the_cache()
         except _Pass as why:
             passed(str(why))
-            return self.ask()
+            return self._built(self.ask())
 
-    def rows_of_a_hit(self) -> list[Row] | None:
-        """The rows if they are in the cache; else None, counted, with the database not asked."""
+    def answer_of_a_hit(self) -> list[Any] | None:
+        """The answer if it is in the cache; else None, counted, with the database not asked."""
         try:
             self._script()
             identity = self._identity()
@@ -109,19 +113,22 @@ class Question:
         except _Pass as why:
             passed(str(why))
             return None
-        rows = self._hit(store_for(self.wrapper, identity), key, fingerprint)
-        if rows is None:
+        found = self._hit(store_for(self.wrapper, identity), key, fingerprint)
+        if found is None:
             passed("iterator")
-        return rows
+        return found
 
-    def _rows_through_the_cache(self) -> list[Row]:
+    def _answer_through_the_cache(self) -> list[Any]:
         script, identity = self._script(), self._identity()
         key, fingerprint = self._key(identity), self._fingerprint(identity)
         store = store_for(self.wrapper, identity)
-        rows = self._hit(store, key, fingerprint)
-        if rows is None:
-            rows = self._miss(script, identity, store, key, fingerprint)
-        return rows
+        found = self._hit(store, key, fingerprint)
+        if found is None:
+            found = self._built(self._miss(script, identity, store, key, fingerprint))
+        return found
+
+    def _built(self, rows: list[Row]) -> list[Any]:
+        return rows if self.building is None else self.building.of(rows)
 
     def _script(self) -> Script:
         script = read_script(self.sql, self.wrapper.vendor)
@@ -154,6 +161,8 @@ class Question:
             return table_key_of(self.plan.kind, self.label)
         driver = driver_for(self.wrapper)
         assert driver is not None
+        if driver.may_read_the_clock(self.params):
+            raise _Pass("clock_text")
         params = encoded_parameters(self.params, driver.plain_parameter)
         if params is None:
             raise _Pass("unknown_parameter")
@@ -165,14 +174,14 @@ class Question:
         # No digest stands in a table's key, so the entry itself says which text and database it is of.
         return self.fingerprint ^ _engine.hash64(f"{self.sql}\0{identity.key}".encode())
 
-    def _hit(self, store: Store, key: str, fingerprint: int) -> list[Row] | None:
-        rows = store.get(key, fingerprint, self.footing.snapshot_clock)
-        if rows is None:
+    def _hit(self, store: Store, key: str, fingerprint: int) -> list[Any] | None:
+        found = store.get(key, fingerprint, self.footing.snapshot_clock, self.building)
+        if found is None:
             return None
         self.wrapper.validate_no_broken_transaction()
         count("hits")
         debug(f"Retrieving data from key '{key}' from cache")
-        return rows
+        return found
 
     def _miss(
         self, script: Script, identity: Identity, store: Store, key: str, fingerprint: int

@@ -77,7 +77,7 @@ def _answer(queryset: Any) -> list[Any] | None:
     params = _parameters(query, wrapper)
     return Question(
         alias, footing, plan, label, query.sql, params, layout.result, layout.fingerprint, ask
-    ).rows()
+    ).answer()
 
 
 def _parameters(query: Any, wrapper: Any) -> tuple[Any, ...]:

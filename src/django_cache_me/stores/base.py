@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Tuple
 
+from .. import _engine
 from .dependencies import Dependencies
 
 Row = Tuple[Any, ...]
@@ -15,6 +16,20 @@ class Reading(NamedTuple):
     dependencies: Dependencies
     #: Opaque to all but the store that gave it.
     versions: bytes
+
+
+class Building(NamedTuple):
+    """Instances are asked for in place of rows."""
+
+    plan: _engine.InstancePlan
+    #: Django's alias of the database that they come from.
+    alias: str
+    #: Django 6.1's fetch mode, or None.
+    mode: Any
+
+    def of(self, rows: list[Any]) -> list[Any]:
+        """New instances of ``rows``."""
+        return self.plan.build(rows, self.alias, self.mode)
 
 
 class Intent(NamedTuple):
@@ -30,8 +45,10 @@ class Store:
     both are counted. What can't be told of a write raises :class:`~django_cache_me.exceptions.StoreError`.
     """
 
-    def get(self, key: str, fingerprint: int, clock: int | None = None) -> list[Row] | None:
-        """The rows of a valid entry, made anew at each call, or None.
+    def get(
+        self, key: str, fingerprint: int, clock: int | None = None, building: Building | None = None
+    ) -> list[Any] | None:
+        """The rows of a valid entry, or with ``building`` instances; made anew at each call. None: a miss.
 
         With ``clock`` (see :meth:`clock`) the entry counts only if nothing it rests on is younger.
         """

@@ -10,7 +10,7 @@ from typing import Any
 from .. import _engine
 from ..exceptions import StoreError
 from ..log import trouble
-from .base import Intent, Reading, Row, Store
+from .base import Building, Intent, Reading, Row, Store
 from .dependencies import Dependencies
 from .places import Place, place
 
@@ -44,12 +44,19 @@ class SharedMemoryStore(Store):
             self._table = self._open_table(is_new=False)
         return self._table
 
-    def get(self, key: str, fingerprint: int, clock: int | None = None) -> list[Row] | None:
+    def get(
+        self, key: str, fingerprint: int, clock: int | None = None, building: Building | None = None
+    ) -> list[Any] | None:
         entries = _entries()
         if entries is None:
             return None
         newest = _NO_CLOCK if clock is None else clock
-        return entries.get(self._namespaced(key), self.table(), fingerprint, newest)
+        place, table = self._namespaced(key), self.table()
+        if building is None:
+            return entries.get(place, table, fingerprint, newest)
+        return entries.get_instances(
+            place, table, fingerprint, newest, building.plan, building.alias, building.mode
+        )
 
     def put(
         self, key: str, fingerprint: int, rows: list[Row], reading: Reading, timeout: float | None
