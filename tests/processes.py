@@ -67,12 +67,14 @@ def serve() -> None:
     import django
 
     django.setup()
+    from django.core.cache import caches
     from django.db import connections, transaction
 
     import django_cache_me
     from tests.shop import models
 
     namespace: dict[str, Any] = {
+        "caches": caches,
         "connections": connections,
         "transaction": transaction,
         "cache_me": django_cache_me,

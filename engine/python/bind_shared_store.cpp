@@ -6,6 +6,8 @@
 #include <nanobind/stl/string_view.h>
 #include <nanobind/stl/vector.h>
 
+#include <bit>
+#include <cstring>
 #include <optional>
 #include <string>
 
@@ -38,6 +40,8 @@ const char* name_of(PutOutcome outcome) {
       return "stored";
     case PutOutcome::kept:
       return "kept";
+    case PutOutcome::erased:
+      return "erased";
     case PutOutcome::too_large:
       return "too_large";
     case PutOutcome::busy:
@@ -132,6 +136,44 @@ std::optional<nb::bytes> get_bytes(SharedStore& store, const nb::bytes& key) {
   return nb::bytes(value.data(), value.size());
 }
 
+// A number as stores/cached_values.py writes it: its tag and 64 bits, two's complement, little-endian.
+constexpr char kNumberTag = 'i';
+constexpr std::size_t kNumberSize = 1 + sizeof(std::int64_t);
+static_assert(std::endian::native == std::endian::little);
+
+nb::tuple add_number(SharedStore& store, const nb::bytes& key, std::int64_t delta) {
+  std::int64_t sum = 0;
+  bool is_number = true;
+  const PutOutcome outcome = store.update(view_of(key), [&](UpdatedEntry& entry) {
+    is_number = true;
+    if (!entry.present) return UpdateAction::keep;
+    is_number = entry.value.size() == kNumberSize && entry.value[0] == kNumberTag;
+    if (!is_number) return UpdateAction::keep;
+    std::memcpy(&sum, entry.value.data() + 1, sizeof sum);
+    is_number = !__builtin_add_overflow(sum, delta, &sum);
+    if (!is_number) return UpdateAction::keep;
+    std::memcpy(entry.value.data() + 1, &sum, sizeof sum);
+    return UpdateAction::replace;
+  });
+  return nb::make_tuple(is_number ? name_of(outcome) : "no_number", sum);
+}
+
+const char* replace_bytes(SharedStore& store, const nb::bytes& key, const nb::bytes& old_value,
+                          const nb::bytes& value) {
+  return name_of(store.update(view_of(key), [&](UpdatedEntry& entry) {
+    if (!entry.present || entry.value != view_of(old_value)) return UpdateAction::keep;
+    entry.value = view_of(value);
+    return UpdateAction::replace;
+  }));
+}
+
+const char* touch(SharedStore& store, const nb::bytes& key, std::uint64_t ttl_ms) {
+  return name_of(store.update(view_of(key), [&](UpdatedEntry& entry) {
+    entry.ttl_ms = ttl_ms;
+    return entry.present ? UpdateAction::replace : UpdateAction::keep;
+  }));
+}
+
 std::vector<nb::bytes> keys_of(SharedStore& store) {
   std::vector<nb::bytes> keys;
   store.for_each([&](const std::string& key, std::size_t, std::optional<std::uint64_t>) {
@@ -175,9 +217,26 @@ void register_shared_store(nb::module_& module) {
           },
           "key"_a, "value"_a, "ttl_ms"_a, "'stored', or why not.")
       .def(
-          "erase", [](SharedStore& store, const nb::bytes& key) { return store.erase(view_of(key)); },
-          "key"_a)
-      .def("clear", &SharedStore::clear)
+          "add_bytes",
+          [](SharedStore& store, const nb::bytes& key, const nb::bytes& value, std::uint64_t ttl_ms) {
+            return name_of(store.put_if(view_of(key), view_of(value), ttl_ms, PutCondition::if_absent));
+          },
+          "key"_a, "value"_a, "ttl_ms"_a, "The same, if it isn't there; 'kept' if it is.")
+      .def("replace_bytes", &replace_bytes, "key"_a, "old_value"_a, "value"_a,
+           "Put `value` in place of exactly `old_value`, with its end; 'kept' if that isn't there.")
+      .def("add_number", &add_number, "key"_a, "delta"_a,
+           nb::sig("def add_number(self, key: bytes, delta: int) -> tuple[str, int]"),
+           "Add to a number (tag 'i' and 64 bits) in one step: the outcome and, if it was 'stored', the sum. "
+           "'kept': it isn't there. 'no_number': it is something else, or the sum is too large.")
+      .def("touch", &touch, "key"_a, "ttl_ms"_a, "Let it end then; 'kept' if it isn't there.")
+      .def(
+          "erase",
+          [](SharedStore& store, const nb::bytes& key) { return name_of(store.erase(view_of(key))); },
+          "key"_a, "'erased', or 'kept' if it isn't there, or why not.")
+      .def(
+          "clear", [](SharedStore& store, const nb::bytes& prefix) { return store.clear(view_of(prefix)); },
+          "prefix"_a,
+          "Erase the entries whose keys begin so. False: some of them were busy, and are still there.")
       .def("keys", &keys_of)
       .def("stats", &stats_of, nb::sig("def stats(self) -> dict[str, int]"))
       .def("refresh_needed", &SharedStore::refresh_needed);

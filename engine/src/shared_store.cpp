@@ -59,6 +59,44 @@ void reset(Shard& shard) noexcept {
   shard.reset();
 }
 
+std::uint64_t expiry_of(std::uint64_t ttl_ms, std::uint64_t now) noexcept {
+  constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
+  return ttl_ms == 0 ? 0 : ttl_ms > kNever - now ? kNever : now + ttl_ms;
+}
+
+// Where a key's entry is, if it is.
+struct Place {
+  bool taken = false;    // there is one, expired or not
+  bool present = false;  // unexpired
+  std::uint32_t index = 0;
+  EntryFacts facts;
+};
+
+// False: unsound.
+bool look_up(const Shard& shard, std::uint64_t hash, std::string_view key, std::uint64_t now, Place& place) {
+  place = Place();
+  const Found found = shard.find(hash, key, place.index);
+  if (found != Found::yes) return found == Found::no;
+  if (!shard.read(place.index, place.facts)) return false;
+  place.taken = true;
+  place.present = place.facts.expires_ms == 0 || place.facts.expires_ms > now;
+  return true;
+}
+
+// Puts an entry into the place; without `facts`, it is too large to be one, and only the old one goes.
+// False: unsound.
+bool put_into(Shard& shard, const Place& place, const EntryFacts* facts, std::string_view key,
+              std::string_view value, std::uint64_t now) {
+  const bool touched = place.present && shard.was_touched(place.index);
+  const Change change(shard.header());
+  if (place.taken && !shard.remove(place.index)) return false;
+  if (facts == nullptr) return true;
+  if (!shard.make_room(Shard::blocks_for(std::uint64_t{key.size()} + value.size()), now)) return false;
+  if (!shard.insert(*facts, key, value, touched)) return false;
+  count(shard.header().puts);
+  return true;
+}
+
 }  // namespace
 
 // --- Opening
@@ -241,51 +279,42 @@ PutOutcome SharedStore::put_if(std::string_view key, std::string_view value, std
   return store(key, value, ttl_ms, condition);
 }
 
+bool SharedStore::fits(std::string_view key, std::string_view value, std::uint32_t number) const noexcept {
+  constexpr std::size_t kMost = std::numeric_limits<std::uint32_t>::max();
+  return key.size() <= kMost && value.size() <= kMost &&
+         Shard::blocks_for(std::uint64_t{key.size()} + value.size()) <= shards_[number].most_blocks();
+}
+
+EntryFacts SharedStore::facts_of(std::uint64_t hash, std::uint64_t expires_ms, std::string_view key,
+                                 std::string_view value) const noexcept {
+  EntryFacts facts;
+  facts.hash = hash;
+  facts.expires_ms = expires_ms;
+  facts.key_size = static_cast<std::uint32_t>(key.size());
+  facts.value_size = static_cast<std::uint32_t>(value.size());
+  facts.checksum = facts.checksum_of(value, seed_);
+  return facts;
+}
+
 PutOutcome SharedStore::store(std::string_view key, std::string_view value, std::uint64_t ttl_ms,
                               std::optional<PutCondition> condition) {
   if (!usable() || owner() == 0) return PutOutcome::unusable;
-  EntryFacts facts;
-  facts.hash = hash64(key, seed_);
-  const std::uint32_t number = shard_of(facts.hash);
-  constexpr std::size_t kMost = std::numeric_limits<std::uint32_t>::max();
-  const bool too_large =
-      key.size() > kMost || value.size() > kMost ||
-      Shard::blocks_for(std::uint64_t{key.size()} + value.size()) > shards_[number].most_blocks();
+  const std::uint64_t hash = hash64(key, seed_);
+  const std::uint32_t number = shard_of(hash);
   const std::uint64_t now = now_ms();
-  if (!too_large) {
-    constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
-    facts.expires_ms = ttl_ms == 0 ? 0 : ttl_ms > kNever - now ? kNever : now + ttl_ms;
-    facts.key_size = static_cast<std::uint32_t>(key.size());
-    facts.value_size = static_cast<std::uint32_t>(value.size());
-    facts.checksum = facts.checksum_of(value, seed_);
-  }
+  EntryFacts facts;
+  const bool too_large = !fits(key, value, number);
+  if (!too_large) facts = facts_of(hash, expiry_of(ttl_ms, now), key, value);
   PutOutcome outcome = PutOutcome::busy;
   const auto change_shard = [&](Shard& shard) {
-    std::uint32_t index = 0;
-    const Found found = shard.find(facts.hash, key, index);
-    if (found == Found::unsound) return false;
-    bool touched = false;
-    bool present = found == Found::yes;
-    if (present) {
-      EntryFacts old;
-      if (!shard.read(index, old)) return false;
-      present = old.expires_ms == 0 || old.expires_ms > now;
-      touched = present && shard.was_touched(index);
-    }
-    if (condition && present != (*condition == PutCondition::if_present)) {
+    Place place;
+    if (!look_up(shard, hash, key, now, place)) return false;
+    if (condition && place.present != (*condition == PutCondition::if_present)) {
       outcome = PutOutcome::kept;
       return true;
     }
-    const Change change(shard.header());
-    if (found == Found::yes && !shard.remove(index)) return false;
-    if (too_large) {
-      outcome = PutOutcome::too_large;
-      return true;
-    }
-    if (!shard.make_room(Shard::blocks_for(std::uint64_t{key.size()} + value.size()), now)) return false;
-    if (!shard.insert(facts, key, value, touched)) return false;
-    count(shard.header().puts);
-    outcome = PutOutcome::stored;
+    if (!put_into(shard, place, too_large ? nullptr : &facts, key, value, now)) return false;
+    outcome = too_large ? PutOutcome::too_large : PutOutcome::stored;
     return true;
   };
   bool held = with_shard(number, change_shard);
@@ -294,20 +323,67 @@ PutOutcome SharedStore::store(std::string_view key, std::string_view value, std:
   return held || owner_word_.load(kRelaxed) != 0 ? outcome : PutOutcome::unusable;
 }
 
-bool SharedStore::erase(std::string_view key) {
-  if (!usable()) return false;
+PutOutcome SharedStore::update(std::string_view key, const Updater& updater) {
+  if (!usable() || owner() == 0) return PutOutcome::unusable;
   const std::uint64_t hash = hash64(key, seed_);
-  bool erased = false;
-  with_shard(shard_of(hash), [&](Shard& shard) {
-    std::uint32_t index = 0;
-    if (const Found found = shard.find(hash, key, index); found != Found::yes) return found == Found::no;
+  const std::uint32_t number = shard_of(hash);
+  PutOutcome outcome = PutOutcome::busy;
+  const auto change_shard = [&](Shard& shard) {
+    const std::uint64_t now = now_ms();
+    Place place;
+    UpdatedEntry entry;
+    if (!look_up(shard, hash, key, now, place)) return false;
+    if (place.present) {
+      if (!shard.copy_value(place.index, place.facts, entry.value)) return false;
+      entry.present = place.facts.checksum == place.facts.checksum_of(entry.value, seed_);
+    }
+    if (place.present && !entry.present) {
+      count(shard.header().corrupt);
+      const Change change(shard.header());
+      if (!shard.remove(place.index)) return false;
+      entry.value.clear();
+      place = Place();
+    }
+    switch (updater(entry)) {
+      case UpdateAction::keep:
+        outcome = PutOutcome::kept;
+        return true;
+      case UpdateAction::erase:
+        if (!put_into(shard, place, nullptr, key, {}, now)) return false;
+        outcome = place.present ? PutOutcome::erased : PutOutcome::kept;
+        return true;
+      case UpdateAction::replace:
+        break;
+    }
+    const bool too_large = !fits(key, entry.value, number);
     EntryFacts facts;
-    if (!shard.read(index, facts)) return false;
-    const Change change(shard.header());
-    erased = !is_expired(facts.expires_ms);
-    return shard.remove(index);
+    if (!too_large) {
+      const std::uint64_t old_end = place.present ? place.facts.expires_ms : 0;
+      facts = facts_of(hash, entry.ttl_ms ? expiry_of(*entry.ttl_ms, now) : old_end, key, entry.value);
+    }
+    if (!put_into(shard, place, too_large ? nullptr : &facts, key, entry.value, now)) return false;
+    outcome = too_large ? PutOutcome::too_large : PutOutcome::stored;
+    return true;
+  };
+  bool held = with_shard(number, change_shard);
+  if (held && outcome == PutOutcome::busy) held = with_shard(number, change_shard);  // as in store()
+  return held || owner_word_.load(kRelaxed) != 0 ? outcome : PutOutcome::unusable;
+}
+
+PutOutcome SharedStore::erase(std::string_view key) {
+  if (!usable() || owner() == 0) return PutOutcome::unusable;
+  const std::uint64_t hash = hash64(key, seed_);
+  PutOutcome outcome = PutOutcome::busy;
+  const bool held = with_shard(shard_of(hash), [&](Shard& shard) {
+    outcome = PutOutcome::kept;  // also if it proves unsound: it is emptied then
+    Place place;
+    const std::uint64_t now = now_ms();
+    if (!look_up(shard, hash, key, now, place)) return false;
+    if (!place.taken) return true;
+    if (place.present) outcome = PutOutcome::erased;
+    return put_into(shard, place, nullptr, key, {}, now);
   });
-  return erased;
+  return held || owner_word_.load(kRelaxed) != 0 ? outcome : PutOutcome::unusable;
 }
 
 bool SharedStore::clear() {
@@ -320,6 +396,41 @@ bool SharedStore::clear() {
     });
   }
   return all;
+}
+
+bool SharedStore::clear(std::string_view prefix) {
+  bool all = usable();
+  for (std::uint32_t number = 0; usable() && number < shard_count_; ++number) {
+    const std::uint32_t buckets = shards_[number].buckets();
+    bool held = true;
+    for (std::uint32_t first = 0; held && first < buckets; first += kBucketsAtOnce) {
+      held = with_shard(number, [&](Shard& shard) { return erase_some(shard, prefix, first); });
+    }
+    all &= held;
+  }
+  return all;
+}
+
+// Goes through kBucketsAtOnce buckets; an entry never leaves its bucket. False: unsound.
+bool SharedStore::erase_some(Shard& shard, std::string_view prefix, std::uint32_t first_bucket) {
+  const std::uint32_t end = std::min(first_bucket + kBucketsAtOnce, shard.buckets());
+  std::uint32_t steps = 0;
+  for (std::uint32_t bucket = first_bucket; bucket < end; ++bucket) {
+    std::uint32_t index = entries_file::kNone;
+    Found more = shard.bucket_entry(bucket, index, index);
+    while (more == Found::yes) {
+      if (++steps > shard.blocks()) return false;  // a circle
+      const std::uint32_t looked_at = index;
+      more = shard.bucket_entry(bucket, looked_at, index);  // before it may go
+      const Found begins = shard.begins_with(looked_at, prefix);
+      if (begins == Found::unsound) return false;
+      if (begins == Found::no) continue;
+      const Change change(shard.header());
+      if (!shard.remove(looked_at)) return false;
+    }
+    if (more == Found::unsound) return false;
+  }
+  return true;
 }
 
 // --- Looking at all of it

@@ -102,12 +102,7 @@ Found Shard::find(std::uint64_t hash, std::string_view key, std::uint32_t& index
     const Entry& candidate = entry(at);
     if (candidate.hash.load(kRelaxed) != hash) continue;
     if (candidate.key_size.load(kRelaxed) != key.size()) continue;
-    const char* expected = key.data();
-    const Found same = Chain(*this, at).next(key.size(), [&](const char* data, std::size_t size) {
-      const bool equal = std::memcmp(data, expected, size) == 0;
-      expected += size;
-      return equal;
-    });
+    const Found same = begins_with(at, key);  // and is as long
     if (same == Found::no) continue;
     index = at;
     return same;
@@ -146,6 +141,16 @@ bool Shard::copy_value(std::uint32_t index, const EntryFacts& facts, std::string
     to += size;
     return true;
   }) == Found::yes;
+}
+
+Found Shard::begins_with(std::uint32_t index, std::string_view prefix) const noexcept {
+  if (entry(index).key_size.load(kRelaxed) < prefix.size()) return Found::no;
+  const char* expected = prefix.data();
+  return Chain(*this, index).next(prefix.size(), [&](const char* data, std::size_t size) {
+    const bool equal = std::memcmp(data, expected, size) == 0;
+    expected += size;
+    return equal;
+  });
 }
 
 void Shard::touch(std::uint32_t index) const noexcept {

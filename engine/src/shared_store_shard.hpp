@@ -61,6 +61,9 @@ class Shard {
   bool copy_key(std::uint32_t index, const EntryFacts& facts, std::string& key) const;
   bool copy_value(std::uint32_t index, const EntryFacts& facts, std::string& value) const;
 
+  // Does its key begin with `prefix`?
+  Found begins_with(std::uint32_t index, std::string_view prefix) const noexcept;
+
   // Says to eviction that the entry was of use.
   void touch(std::uint32_t index) const noexcept;
   bool was_touched(std::uint32_t index) const noexcept;

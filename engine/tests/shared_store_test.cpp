@@ -125,8 +125,8 @@ TEST_F(SharedStoreTest, PutReplaces) {
 TEST_F(SharedStoreTest, EraseTakesOneEntryAway) {
   Put("a", "1");
   Put("b", Text(3000));
-  EXPECT_TRUE(store().erase("b"));
-  EXPECT_FALSE(store().erase("b"));
+  EXPECT_EQ(store().erase("b"), PutOutcome::erased);
+  EXPECT_EQ(store().erase("b"), PutOutcome::kept);
   Miss("b");
   Hit("a", "1");
   Sound();
@@ -183,7 +183,7 @@ TEST_F(SharedStoreTest, AnExpiredEntryCountsAsAbsent) {
   Put("b", "1", 1);
   Put("c", "1", 1);
   ::usleep(5'000);
-  EXPECT_FALSE(store().erase("a"));
+  EXPECT_EQ(store().erase("a"), PutOutcome::kept);
   EXPECT_EQ(store().put_if("b", "2", 0, PutCondition::if_present), PutOutcome::kept);
   EXPECT_EQ(store().put_if("b", "3", 0, PutCondition::if_absent), PutOutcome::stored);
   Hit("b", "3");
@@ -312,7 +312,7 @@ TEST_F(SharedStoreTest, WithoutAnOwnerRecordItIsOfNoUseUntilOneComesFree) {
   }
   EXPECT_EQ(store().put("a", "1"), PutOutcome::unusable);
   Miss("a");
-  EXPECT_FALSE(store().erase("a"));
+  EXPECT_EQ(store().erase("a"), PutOutcome::unusable);
   hog.reset();
   for (int tries = 0; tries < 1000 && store().put("a", "2") != PutOutcome::stored; ++tries) ::usleep(1000);
   Hit("a", "2");
@@ -385,9 +385,11 @@ TEST_F(CaughtHolderTest, NobodyWaitsForAStoppedHolder) {
   CatchWriting();
   Miss("small");
   EXPECT_EQ(store().put("small", "2"), PutOutcome::busy);
-  EXPECT_FALSE(store().erase("small"));
+  EXPECT_EQ(store().erase("small"), PutOutcome::busy);
   EXPECT_FALSE(store().clear());
-  EXPECT_GE(store().stats().busy, 4u);
+  EXPECT_FALSE(store().clear("sm"));
+  EXPECT_EQ(store().update("small", [](UpdatedEntry&) { return UpdateAction::erase; }), PutOutcome::busy);
+  EXPECT_GE(store().stats().busy, 6u);
   EXPECT_EQ(store().stats().recovered, 0u);
   // What was refused wasn't done, and once the lock is free all is as before.
   ::kill(child_->pid(), SIGCONT);
@@ -460,7 +462,7 @@ TEST_F(SharedStoreTest, AnOlderLayoutIsRetiredAndReplaced) {
   std::string value;
   EXPECT_FALSE(old->get("a", value));
   EXPECT_EQ(old->put("a", "2"), PutOutcome::unusable);
-  EXPECT_FALSE(old->erase("a"));
+  EXPECT_EQ(old->erase("a"), PutOutcome::unusable);
   EXPECT_TRUE(old->refresh_needed());
 }
 
@@ -571,6 +573,18 @@ class DamageTest : public SharedStoreTest {
     switch (random() % 16) {
       case 0:
         store.erase(KeyOf(number));
+        break;
+      case 5:
+        if (random() % 64 == 0) store.clear(KeyOf(number));
+        break;
+      case 6:
+        store.update(KeyOf(number), [&](UpdatedEntry& entry) {
+          if (entry.present) {
+            EXPECT_EQ(entry.value, ValueOf(number)) << number;
+          }
+          entry.value = ValueOf(number);
+          return UpdateAction::replace;
+        });
         break;
       case 1:
       case 2:

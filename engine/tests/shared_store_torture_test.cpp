@@ -75,8 +75,17 @@ class SharedStoreTorture : public ::testing::Test {
           if (random() % 200 == 0) {
             store.for_each([](const std::string&, std::size_t, std::optional<std::uint64_t>) {});
           }
+          if (random() % 200 == 0) store.clear(key);
           break;
         case 4:
+          store.update(key, [&](UpdatedEntry& entry) {
+            if (entry.present && !is_value_of(key, entry.value)) ::_exit(1);
+            if (random() % 8 == 0) return UpdateAction::erase;
+            if (random() % 2 == 0) entry.ttl_ms = random() % 50;
+            entry.value = value_of(key, random());
+            return UpdateAction::replace;
+          });
+          break;
         case 5:
         case 6:
         case 7:

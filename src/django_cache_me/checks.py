@@ -6,10 +6,12 @@ Each id has a section in ``docs/checks.md``.
 from __future__ import annotations
 
 import difflib
+from functools import partial
 from typing import Any, Callable
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.utils.module_loading import import_string
 
 from . import conf
 from .exceptions import StoreError
@@ -107,22 +109,43 @@ def check_setting_values(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register("django_cache_me")
 def check_store(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """E006: the file of the shared-memory store can't be opened or shared."""
+    """E006: a file of the shared-memory store can't be opened or shared."""
+    from .stores.places import Place, place, place_at
     from .stores.shared_memory import open_entries
 
-    if not cache_me_registry.get_registered_models():
-        return []
+    places: list[Callable[[], Place]] = []
+    if cache_me_registry.get_registered_models():
+        places.append(place)
+    for alias, entry in settings.CACHES.items():
+        if _is_shared_memory(entry.get("BACKEND")):
+            name = f"CACHES[{alias!r}]"
+            places.append(partial(place_at, entry.get("LOCATION"), entry.get("OPTIONS"), name))
+    wrong: list[str] = []
+    for find in places:
+        try:
+            open_entries(find())
+        except StoreError as error:
+            if str(error) not in wrong:
+                wrong.append(str(error))
+    return [
+        Error(
+            text,
+            hint=_hint("Until then nothing is cached.", "django_cache_me.E006"),
+            id="django_cache_me.E006",
+        )
+        for text in wrong
+    ]
+
+
+def _is_shared_memory(backend: Any) -> bool:
+    """Is it the path of our cache backend, or of a subclass?"""
+    from .stores.cache_backend import SharedMemoryCache
+
     try:
-        open_entries()
-    except StoreError as error:
-        return [
-            Error(
-                str(error),
-                hint=_hint("Until then nothing is cached.", "django_cache_me.E006"),
-                id="django_cache_me.E006",
-            )
-        ]
-    return []
+        found = import_string(backend)
+    except Exception:  # Django says it when the cache is used
+        return False
+    return isinstance(found, type) and issubclass(found, SharedMemoryCache)
 
 
 @register("django_cache_me")

@@ -9,6 +9,7 @@ from typing import Counter as CounterType
 _counts: CounterType[str] = Counter()
 _passed: CounterType[str] = Counter()
 _not_filled: CounterType[str] = Counter()
+_dropped: CounterType[str] = Counter()
 
 
 def count(event: str, number: int = 1) -> None:
@@ -26,20 +27,27 @@ def not_filled(reason: str) -> None:
     _not_filled[reason] += 1
 
 
+def dropped(reason: str) -> None:
+    """The cache backend could not do what it was asked, and why."""
+    _dropped[reason] += 1
+
+
 def stats() -> dict[str, Any]:
     """Counts of this process since its start.
 
     ``hits``, ``misses``, ``fills``, ``bumps``: numbers; ``passed``: reads that went past the cache, and
-    ``not_filled``: misses that left no entry, each as a dict from reason to number.
+    ``not_filled``: misses that left no entry, each as a dict from reason to number. ``dropped``: what the
+    cache backend (:class:`django_cache_me.stores.SharedMemoryCache`) could not do, likewise.
     """
     return {
         **{event: _counts[event] for event in ("hits", "misses", "fills", "bumps")},
         "passed": dict(_passed),
         "not_filled": dict(_not_filled),
+        "dropped": dict(_dropped),
     }
 
 
 def reset() -> None:
     """Start all counts at nought; for tests."""
-    for counter in (_counts, _passed, _not_filled):
+    for counter in (_counts, _passed, _not_filled, _dropped):
         counter.clear()

@@ -32,6 +32,7 @@
 namespace cache_me {
 
 class Shard;
+struct EntryFacts;
 
 struct SharedStoreOptions {
   std::uint64_t capacity = 64u << 20;  // of a new file, in bytes, all included; at least kMinCapacity
@@ -41,13 +42,24 @@ struct SharedStoreOptions {
 
 enum class PutOutcome {
   stored,
-  kept,       // put_if: the condition doesn't hold, nothing was changed
+  kept,       // put_if: the condition doesn't hold; update: it was to be kept; erase: it wasn't there
+  erased,     // update and erase: it was there, and is gone
   too_large,  // key and value take more than a quarter of a shard; what was there before is erased
   busy,       // the shard's lock wasn't to be had in time; nothing was changed
   unusable,   // the file is retired, or this process got no owner record; reopen it or go without
 };
 
 enum class PutCondition { if_absent, if_present };
+
+enum class UpdateAction { keep, replace, erase };
+
+// An entry as SharedStore::update() shows it. What is changed here is stored by UpdateAction::replace.
+struct UpdatedEntry {
+  bool present = false;  // there, unexpired and undamaged
+  std::string value;     // empty if it isn't
+  // From now on, 0: never expires. nullopt: the old one's end stays (a new one never expires).
+  std::optional<std::uint64_t> ttl_ms;
+};
 
 struct SharedStoreStats {
   std::uint64_t entries = 0;     // expired ones that nobody has met yet included
@@ -91,11 +103,22 @@ class SharedStore {
   PutOutcome put_if(std::string_view key, std::string_view value, std::uint64_t ttl_ms,
                     PutCondition condition);
 
-  // True: it was there, and is gone. False: it wasn't there (or had expired), or the shard is busy.
-  bool erase(std::string_view key);
+  // Reads an entry, and replaces or erases it, in one step: no other process or thread gets in between.
+  // `updater` runs under the shard's lock: it has to be short, and mustn't throw (but std::bad_alloc), use
+  // the store, or wait for anything. It is called once, twice if the shard proves unsound (the last call
+  // counts), or not at all (busy, unusable).
+  using Updater = std::function<UpdateAction(UpdatedEntry& entry)>;
+  PutOutcome update(std::string_view key, const Updater& updater);
+
+  // `kept`: it wasn't there, or had expired.
+  PutOutcome erase(std::string_view key);
 
   // Empties all shards, one after the other. False: one was busy, and keeps its entries.
   bool clear();
+
+  // Erases the entries whose keys begin with `prefix`: all that were there when it was called. Locks are held
+  // only for a few hundred entries at a time. False: a shard was busy, and keeps (some of) its entries.
+  bool clear(std::string_view prefix);
 
   SharedStoreStats stats() const noexcept;
 
@@ -127,6 +150,10 @@ class SharedStore {
   std::uint32_t shard_of(std::uint64_t hash) const noexcept;
   PutOutcome store(std::string_view key, std::string_view value, std::uint64_t ttl_ms,
                    std::optional<PutCondition> condition);
+  bool fits(std::string_view key, std::string_view value, std::uint32_t number) const noexcept;
+  EntryFacts facts_of(std::uint64_t hash, std::uint64_t expires_ms, std::string_view key,
+                      std::string_view value) const noexcept;
+  bool erase_some(Shard& shard, std::string_view prefix, std::uint32_t first_bucket);
   void drop_damaged(std::uint32_t number, std::string_view key, std::uint64_t hash, std::uint64_t checksum);
   template <typename Body>
   bool with_shard(std::uint32_t number, Body body);

@@ -12,7 +12,7 @@ import grp
 import hashlib
 import os
 import tempfile
-from typing import Any, NamedTuple
+from typing import Any, Mapping, NamedTuple
 
 from django.conf import settings
 
@@ -22,6 +22,8 @@ from ..exceptions import StoreError
 DEFAULT_SIZE = 32 * 1024 * 1024
 _SHARED_MEMORY = "/dev/shm"
 _OPTION_NAMES = ("size", "group")
+#: Options of Django's own backends, which bound a cache by its number of values: this one has its size.
+_IGNORED_OPTIONS = ("max_entries", "cull_frequency")
 
 
 class Place(NamedTuple):
@@ -52,16 +54,25 @@ _last: tuple[tuple[Any, ...], Place] | None = None
 
 
 def _read_place() -> Place:
-    entry: dict[str, Any] = settings.CACHES.get(conf.setting("CACHE"), {})
+    alias = conf.setting("CACHE")
+    entry: dict[str, Any] = settings.CACHES.get(alias, {})
     if not str(entry.get("BACKEND", "")).startswith("django_cache_me."):
         entry = {}
-    directory = str(entry.get("LOCATION") or default_directory())
-    options = {str(name).lower(): value for name, value in (entry.get("OPTIONS") or {}).items()}
+    return place_at(entry.get("LOCATION"), entry.get("OPTIONS"), f"CACHES[{alias!r}]")
+
+
+def place_at(location: Any, options: Mapping[str, Any] | None, entry: str) -> Place:
+    """The place that a ``CACHES`` entry asks for by its ``LOCATION`` and ``OPTIONS``.
+
+    ``entry`` names it in the :class:`StoreError` that is raised for what can't be right.
+    """
+    directory = str(location or default_directory())
+    options = {str(name).lower(): value for name, value in (options or {}).items()}
     for name in options:
-        if name not in _OPTION_NAMES:
+        if name not in _OPTION_NAMES and name not in _IGNORED_OPTIONS:
             close = difflib.get_close_matches(name, _OPTION_NAMES, n=1)
             raise StoreError(
-                f"CACHES[{conf.setting('CACHE')!r}]['OPTIONS'] has {name!r}, which the shared-memory store "
+                f"{entry}['OPTIONS'] has {name!r}, which the shared-memory store "
                 f"doesn't know.{f' Did you mean {close[0]!r}?' if close else ''}"
             )
     size = options.get("size", DEFAULT_SIZE)

@@ -12,11 +12,13 @@ from ..exceptions import StoreError
 from ..log import trouble
 from .base import Building, Intent, Reading, Row, Store
 from .dependencies import Dependencies
-from .places import place
+from .places import Place, place
 
 _NO_CLOCK = 2**64 - 1
 #: How long (s) a commit waits for a free record in the version table before it is refused.
 _PATIENCE = 10.0
+#: Of all keys of querysets, and of no others.
+_KEYS_BEGIN = b"cache_me:"
 
 
 class SharedMemoryStore(Store):
@@ -34,7 +36,7 @@ class SharedMemoryStore(Store):
                 where.versions(self._database), self._database, group=where.group, fresh=is_new
             )
         except _engine.EngineError as error:
-            raise StoreError(str(error)) from None
+            raise StoreError(error.args[0]) from None
 
     def table(self) -> _engine.VersionTable:
         """The version table; opened anew when its file was replaced."""
@@ -117,12 +119,12 @@ class SharedMemoryStore(Store):
 
     def delete(self, key: str) -> bool:
         entries = _entries()
-        return entries is not None and entries.erase(self._namespaced(key))
+        return entries is not None and entries.erase(self._namespaced(key)) == "erased"
 
     def clear(self) -> None:
         entries = _entries()
         if entries is not None:
-            entries.clear()
+            entries.clear(_KEYS_BEGIN)  # others live in the same file (cache_backend.py)
 
     def stats(self) -> dict[str, Any]:
         entries = _entries()
@@ -135,33 +137,45 @@ class SharedMemoryStore(Store):
 
 _lock = threading.Lock()
 _opened: dict[tuple[str, int], _engine.SharedStore] = {}
+#: Files that can't be opened, with the time (monotonic, s) of the next attempt: making one may take a while.
+_closed_until: dict[tuple[str, int], float] = {}
+_TRY_AGAIN_AFTER = 1.0
 
 
 def _entries() -> _engine.SharedStore | None:
-    """The project's entries, or None while their file can't be opened (logged; reads are misses)."""
-    where = place()
+    return entries_at(place())
+
+
+def entries_at(where: Place) -> _engine.SharedStore | None:
+    """The entries at that place, or None while their file can't be opened (logged; reads are misses).
+
+    Thread-safe; a forked child gets what its parent opened.
+    """
     key = (where.entries, where.size)
     store = _opened.get(key)
     if store is not None and not store.refresh_needed():
         return store
+    if _closed_until.get(key, 0.0) > time.monotonic():
+        return None
     with _lock:
         try:
-            store = open_entries()
+            store = open_entries(where)
         except StoreError as error:
             trouble("entries", "Nothing is cached: %s", error)
             _opened.pop(key, None)
+            _closed_until[key] = time.monotonic() + _TRY_AGAIN_AFTER
             return None
         _opened[key] = store
+        _closed_until.pop(key, None)
         return store
 
 
-def open_entries() -> _engine.SharedStore:
+def open_entries(where: Place) -> _engine.SharedStore:
     """Open or make the entries' file; raises :class:`StoreError` with what to set."""
-    where = place()
     try:
         return _engine.SharedStore.open(where.entries, where.size, group=where.group)
     except _engine.EngineError as error:
-        raise StoreError(str(error)) from None
+        raise StoreError(error.args[0]) from None
 
 
 def _forget_after_fork() -> None:
