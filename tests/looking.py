@@ -55,3 +55,12 @@ def assert_miss(alias: str, read: Any) -> Any:
     assert result.hits == 0, vars(result)
     assert len(result.statements) >= 1, vars(result)
     return value
+
+
+def stored_keys() -> list[str]:
+    """The keys of querysets that stand in the shared-memory store."""
+    from django_cache_me.stores.places import place
+    from django_cache_me.stores.shared_memory import open_entries
+
+    keys = [key.partition(b"\0")[0] for key in list(open_entries(place()).keys())]
+    return [key.decode() for key in keys if key.startswith(b"cache_me:")]

@@ -17,7 +17,7 @@ from django.test import override_settings
 from django_cache_me import invalidate_model_cache
 from django_cache_me.writing import dispatch
 from tests import warmers
-from tests.looking import assert_hit, seen
+from tests.looking import assert_hit, seen, stored_keys
 from tests.shop.models import Both, Category, Product
 
 WARMING = {
@@ -103,10 +103,8 @@ def test_a_warmer_that_writes_is_not_called_again_by_it(sqlite):
 
 
 def test_a_whole_table_is_reclaimed(sqlite):
-    from django_cache_me.stores.shared_memory import open_entries
-
     def kept():
-        return [key for key in list(open_entries().keys()) if key.startswith(b"cache_me:table:shop.both")]
+        return [key for key in stored_keys() if key == "cache_me:table:shop.both"]
 
     list(Both.objects.all())
     assert kept()

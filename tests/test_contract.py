@@ -8,7 +8,7 @@ import pytest
 from django.test import override_settings
 
 from django_cache_me import invalidate_all_caches, invalidate_model_cache
-from tests.looking import assert_hit, assert_miss, seen
+from tests.looking import assert_hit, assert_miss, seen, stored_keys
 from tests.shop.models import Both, Category, Nothing, Product, TableOnly
 
 MATRIX = [
@@ -288,18 +288,14 @@ def test_permanent_entries_end_by_timeout(alias):
     ],
 )
 def test_keys_stand_in_the_store_as_patterned(alias, make, pattern):
-    from django_cache_me.stores.shared_memory import open_entries
-
     invalidate_all_caches()
     list(make(alias))
-    keys = [key.partition(b"\0")[0].decode() for key in list(open_entries().keys())]
+    keys = stored_keys()
     assert [key for key in keys if re.fullmatch(pattern, key)], keys
 
 
 def test_one_key_for_one_question(alias, capsys):
     """The key depends on text, parameters, kind of result and database: nothing else, and on all of them."""
-    from django_cache_me.stores.shared_memory import open_entries
-
     invalidate_all_caches()
     query = Category.objects.using(alias)
     for _ in range(2):
@@ -307,7 +303,7 @@ def test_one_key_for_one_question(alias, capsys):
         list(query.filter(name="b"))
         list(query.filter(name="a").values("pk"))
         query.filter(name="a").count()
-    keys = [key for key in list(open_entries().keys()) if b"cache_me:queryset:shop.category" in key]
+    keys = [key for key in stored_keys() if key.startswith("cache_me:queryset:shop.category")]
     assert len(keys) == 4
 
 
