@@ -171,7 +171,7 @@ def entries_at(where: Place) -> _engine.SharedStore | None:
 
 
 def open_entries(where: Place | None = None) -> _engine.SharedStore:
-    """Open or make the entries' file (default: the querysets'); raises :class:`StoreError` with what to set."""
+    """Open or make the entries' file (default: the querysets'). StoreError says what to set."""
     if where is None:
         where = place()
     try:
