@@ -115,7 +115,7 @@ def check_store(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
     places: list[Callable[[], Place]] = []
     if cache_me_registry.get_registered_models():
-        places.append(place)
+        places.append(place)  # the querysets'; their alias may be none of ours
     for alias, entry in settings.CACHES.items():
         if _is_shared_memory(entry.get("BACKEND")):
             name = f"CACHES[{alias!r}]"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -13,7 +12,7 @@ import django
 #: Kept from run to run: with the archive in it, no network is needed.
 SOURCES = pathlib.Path(__file__).parents[2] / "build" / "django"
 
-_DOWNLOAD = ("download", "-q", "--no-deps", "--no-binary", ":all:", "--ignore-requires-python")
+_DOWNLOAD = ("download", "-q", "--no-deps", "--no-binary", ":all:")
 
 
 class SourceMissing(Exception):
@@ -49,17 +48,8 @@ def _archive() -> pathlib.Path | None:
 
 def _download() -> pathlib.Path:
     SOURCES.mkdir(parents=True, exist_ok=True)
-    pip = [sys.executable, "-m", "pip"]
-    if subprocess.run([*pip, "--version"], capture_output=True, check=False).returncode != 0:
-        found = shutil.which("pip3") or shutil.which("pip")
-        if found is None:
-            raise SourceMissing(
-                f"There is no pip to fetch Django's sources with; put django-{django.__version__}.tar.gz "
-                f"into {SOURCES}."
-            )
-        pip = [found]
     done = subprocess.run(
-        [*pip, *_DOWNLOAD, "--dest", str(SOURCES), f"django=={django.__version__}"],
+        [sys.executable, "-m", "pip", *_DOWNLOAD, "--dest", str(SOURCES), f"django=={django.__version__}"],
         capture_output=True,
         text=True,
         timeout=300,

@@ -170,8 +170,10 @@ def entries_at(where: Place) -> _engine.SharedStore | None:
         return store
 
 
-def open_entries(where: Place) -> _engine.SharedStore:
-    """Open or make the entries' file; raises :class:`StoreError` with what to set."""
+def open_entries(where: Place | None = None) -> _engine.SharedStore:
+    """Open or make the entries' file (default: the querysets'). StoreError says what to set."""
+    if where is None:
+        where = place()
     try:
         return _engine.SharedStore.open(where.entries, where.size, group=where.group)
     except _engine.EngineError as error:
