@@ -10,7 +10,7 @@ import warnings
 
 import pytest
 
-from .servers import PostgreSQL, Redis, ServerMissing
+from .servers import Memcached, PostgreSQL, Redis, ServerMissing
 
 _folder = tempfile.mkdtemp(prefix="cache_me_tests_")
 _missing: dict[str, str] = {}
@@ -122,12 +122,21 @@ def settings_off():
     return lambda: override_settings(DJANGO_CACHE_ME_ON=False)
 
 
-@pytest.fixture(scope="session")
-def redis() -> Redis:
-    """A Redis server; with CI=true a missing one is a failure."""
+def _started(server):
+    """With CI=true a missing server is a failure."""
     try:
-        return Redis()
+        return server()
     except ServerMissing as missing:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def redis() -> Redis:
+    return _started(Redis)
+
+
+@pytest.fixture(scope="session")
+def memcached() -> Memcached:
+    return _started(Memcached)

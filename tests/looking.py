@@ -64,3 +64,14 @@ def stored_keys() -> list[str]:
 
     keys = [key.partition(b"\0")[0] for key in list(open_entries(place()).keys())]
     return [key.decode() for key in keys if key.startswith(b"cache_me:")]
+
+
+def is_stored(key: str) -> bool:
+    """Whether an entry stands under that very key, in whatever store the settings choose."""
+    from django.core.cache import caches
+
+    from django_cache_me.stores.select import SHARED_MEMORY, store_kind
+
+    if store_kind() == SHARED_MEMORY:
+        return key in stored_keys()
+    return caches["default"].get(key) is not None

@@ -116,3 +116,40 @@ class Redis:
         atexit.unregister(self.stop)
         self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Memcached:
+    """A Memcached of its own on a unix socket, thrown away at the end."""
+
+    def __init__(self) -> None:
+        program = shutil.which("memcached")
+        if program is None:
+            raise ServerMissing("Memcached is not installed; get it with: apt-get install memcached")
+        self.directory = Path(tempfile.mkdtemp(prefix="cache_me_memcached_"))
+        self.socket = str(self.directory / "memcached.sock")
+        self._command = [program, "-s", self.socket]
+        if os.getuid() == 0:
+            os.chmod(self.directory, 0o777)  # it gives up root for this user
+            self._command += ["-u", "nobody", "-a", "0777"]
+        atexit.register(self.stop)
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        give_up = time.monotonic() + 10
+        while not os.path.exists(self.socket):
+            if self._process.poll() is not None or time.monotonic() > give_up:
+                raise RuntimeError("memcached did not start")
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        """Stop it at once; :meth:`start` begins with an empty one."""
+        self._process.kill()
+        self._process.wait()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.socket)
+
+    def stop(self) -> None:
+        atexit.unregister(self.stop)
+        self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)

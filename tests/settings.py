@@ -30,7 +30,7 @@ if os.environ.get("CACHE_ME_TEST_PG_HOST"):
         "USER": "postgres",
         "HOST": os.environ["CACHE_ME_TEST_PG_HOST"],
     }
-CACHES = {
+CACHES = json.loads(os.environ.get("CACHE_ME_TEST_CACHES", "null")) or {
     "default": {
         "BACKEND": "django_cache_me.stores.SharedMemoryCache",
         "LOCATION": os.environ["CACHE_ME_TEST_STORE"],

@@ -8,7 +8,7 @@ import pytest
 from django.test import override_settings
 
 from django_cache_me import invalidate_all_caches, invalidate_model_cache
-from tests.looking import assert_hit, assert_miss, seen, stored_keys
+from tests.looking import assert_hit, assert_miss, is_stored, seen
 from tests.shop.models import Both, Category, Nothing, Product, TableOnly
 
 MATRIX = [
@@ -264,13 +264,13 @@ def test_permanent_entries_end_by_timeout(alias):
 
     invalidate_all_caches()
     Category.objects.using(alias).create(name="a")
-    read = lambda: list(Category.objects.using(alias).cache(timeout=0.2).filter(name="a"))  # noqa: E731
+    read = lambda: list(Category.objects.using(alias).cache(timeout=1).filter(name="a"))  # noqa: E731
     permanent = Category.objects.using(alias).permanent_cache().filter(name="a")
-    with override_settings(DJANGO_CACHE_ME_TIMEOUT=0.2):
+    with override_settings(DJANGO_CACHE_ME_TIMEOUT=1):
         list(permanent.all())
     read()
     assert_hit(alias, lambda: list(permanent.all()))
-    time.sleep(0.3)
+    time.sleep(1.3)
     assert_miss(alias, read)
     assert_miss(alias, lambda: list(permanent.all()))
 
@@ -287,24 +287,27 @@ def test_permanent_entries_end_by_timeout(alias):
         ),
     ],
 )
-def test_keys_stand_in_the_store_as_patterned(alias, make, pattern):
+def test_keys_stand_in_the_store_as_patterned(alias, capsys, make, pattern):
     invalidate_all_caches()
-    list(make(alias))
-    keys = stored_keys()
-    assert [key for key in keys if re.fullmatch(pattern, key)], keys
+    with override_settings(DJANGO_CACHE_ME_DEBUG_MODE=True):
+        list(make(alias))
+    key = re.search(r"Cached queryset with key '(.*)' for", capsys.readouterr().out).group(1)
+    assert re.fullmatch(pattern, key)
+    assert is_stored(key)
 
 
 def test_one_key_for_one_question(alias, capsys):
     """The key depends on text, parameters, kind of result and database: nothing else, and on all of them."""
-    invalidate_all_caches()
     query = Category.objects.using(alias)
-    for _ in range(2):
-        list(query.filter(name="a"))
-        list(query.filter(name="b"))
-        list(query.filter(name="a").values("pk"))
-        query.filter(name="a").count()
-    keys = [key for key in stored_keys() if key.startswith("cache_me:queryset:shop.category")]
-    assert len(keys) == 4
+    with override_settings(DJANGO_CACHE_ME_DEBUG_MODE=True):
+        for _ in range(2):
+            list(query.filter(name="a"))
+            list(query.filter(name="b"))
+            list(query.filter(name="a").values("pk"))
+            query.filter(name="a").count()
+    out = capsys.readouterr().out
+    assert len(set(re.findall(r"Cached queryset with key '(.*)' for", out))) == 4
+    assert len(set(re.findall(r"Retrieving data from key '(.*)' from cache", out))) == 4
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def check_store(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     from .stores.shared_memory import open_entries
 
     places: list[Callable[[], Place]] = []
-    if cache_me_registry.get_registered_models():
+    if cache_me_registry.get_registered_models() and _store_is_of_this_host():
         places.append(place)  # the querysets'; their alias may be none of ours
     for alias, entry in settings.CACHES.items():
         if _is_shared_memory(entry.get("BACKEND")):
@@ -135,6 +135,20 @@ def check_store(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         )
         for text in wrong
     ]
+
+
+def _store_is_of_this_host() -> bool:
+    """Whether querysets are kept in this host's memory alone."""
+    from .stores.select import DJANGO_CACHE, store_kind
+
+    try:
+        return store_kind() != DJANGO_CACHE
+    except ImportError:  # no such backend: Django says so itself
+        return False
+
+
+def _is_elsewhere(host: str) -> bool:
+    return bool(host) and not host.startswith("/") and host not in ("localhost", "127.0.0.1", "::1")
 
 
 def _is_shared_memory(backend: Any) -> bool:
@@ -159,7 +173,7 @@ def check_databases(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     for alias in connections:
         wrapper = connections[alias]
         host = str(wrapper.settings_dict.get("HOST") or "")
-        if host and not host.startswith("/") and host not in ("localhost", "127.0.0.1", "::1"):
+        if _is_elsewhere(host) and _store_is_of_this_host():
             messages.append(
                 Warning(
                     f"The database {alias!r} is on another host ({host}), but the store is in the memory "

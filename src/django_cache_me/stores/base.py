@@ -45,6 +45,9 @@ class Store:
     both are counted. What can't be told of a write raises :class:`~django_cache_me.exceptions.StoreError`.
     """
 
+    #: Whether versions have an order, so that one can be found not to be younger than a reading of the clock.
+    has_clock = True
+
     def get(
         self, key: str, fingerprint: int, clock: int | None = None, building: Building | None = None
     ) -> list[Any] | None:

@@ -1,14 +1,20 @@
-"""Which store serves a database."""
+"""Which store serves a database: the project's ``CACHES`` entry decides (SPEC.md, "Stores")."""
 
 from __future__ import annotations
 
 import os
 import threading
+from typing import Any
 
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from .. import conf
 from .base import Store
-from .shared_memory import SharedMemoryStore
 
-_stores: dict[str, Store] = {}
+SHARED_MEMORY, DUMMY, DJANGO_CACHE = "shared_memory", "dummy", "django_cache"
+
+_stores: dict[tuple[str, ...], Store] = {}
 _lock = threading.Lock()
 
 
@@ -17,14 +23,65 @@ def store_of(database: str, private: bool, is_new: bool) -> Store:
 
     Raises :class:`~django_cache_me.exceptions.StoreError` where it can't be opened or shared.
     """
-    store = _stores.get(database)
+    kind = store_kind()
+    key = (kind, database) if kind != DJANGO_CACHE else (kind, database, conf.setting("CACHE"), str(_entry()))
+    store = _stores.get(key)
     if store is None:
         with _lock:
-            store = _stores.get(database)
+            store = _stores.get(key)
             if store is None:
-                store = SharedMemoryStore(database, private, is_new)
-                _stores[database] = store
+                store = _stores[key] = _make(kind, database, private, is_new)
     return store
+
+
+#: The holder of the settings that the kind was last read from, the alias, and the kind.
+_last: tuple[Any, str, str] | None = None
+
+
+def store_kind() -> str:
+    """SHARED_MEMORY, DUMMY or DJANGO_CACHE."""
+    global _last
+    alias = conf.setting("CACHE")
+    if _last is None or _last[0] is not settings.CACHES or _last[1] != alias:
+        _last = (settings.CACHES, alias, _kind_of(str(_entry().get("BACKEND", ""))))
+    return _last[2]
+
+
+def _entry() -> dict[str, Any]:
+    entry: dict[str, Any] = settings.CACHES.get(conf.setting("CACHE"), {})
+    return entry
+
+
+def _kind_of(backend: str) -> str:
+    from django.core.cache.backends.dummy import DummyCache
+    from django.core.cache.backends.locmem import LocMemCache
+
+    from .cache_backend import SharedMemoryCache
+
+    if not backend:
+        return SHARED_MEMORY
+    backend_class = import_string(backend)
+    # LocMemCache is private to a process; Django's own default.
+    if issubclass(backend_class, (LocMemCache, SharedMemoryCache)):
+        return SHARED_MEMORY
+    return DUMMY if issubclass(backend_class, DummyCache) else DJANGO_CACHE
+
+
+def _make(kind: str, database: str, private: bool, is_new: bool) -> Store:
+    if kind == DJANGO_CACHE:
+        from .database_cache import DatabaseCacheStore, is_database_cache
+        from .django_cache import DjangoCacheStore
+
+        alias = conf.setting("CACHE")
+        store_class = DatabaseCacheStore if is_database_cache(alias) else DjangoCacheStore
+        return store_class(alias, database)
+    if kind == DUMMY:
+        from .dummy import DummyStore
+
+        return DummyStore(database, private, is_new)
+    from .shared_memory import SharedMemoryStore
+
+    return SharedMemoryStore(database, private, is_new)
 
 
 def _forget_after_fork() -> None:

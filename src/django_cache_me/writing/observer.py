@@ -19,6 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from ..databases.connection import look_at_new_connection, state_of
+from ..databases.observed import is_left_alone
 from .announcement import announce
 from .cursor import ObservedCursor
 
@@ -53,7 +54,7 @@ def _wrap(name: str, around: Callable[..., Any]) -> None:
 
 def _prepare_cursor(original: Callable[..., Any], wrapper: BaseDatabaseWrapper, cursor: Any) -> Any:
     state = state_of(wrapper)
-    if state.driver is None:
+    if state.driver is None or is_left_alone():
         return original(wrapper, cursor)
     return original(wrapper, ObservedCursor(wrapper, state, cursor))
 
