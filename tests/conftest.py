@@ -49,6 +49,10 @@ def _make_database() -> None:
     connection.autocommit = True
     with contextlib.closing(connection), connection.cursor() as cursor:
         cursor.execute("CREATE DATABASE shop")
+    connection = psycopg.connect(host=os.environ["CACHE_ME_TEST_PG_HOST"], user="postgres", dbname="shop")
+    connection.autocommit = True
+    with contextlib.closing(connection), connection.cursor() as cursor:
+        cursor.execute("CREATE EXTENSION hstore")
 
 
 def _make_tables() -> None:
@@ -56,9 +60,12 @@ def _make_tables() -> None:
     from django.db import connections
 
     for alias in connections:
+        call_command("migrate", "contenttypes", database=alias, verbosity=0)
         call_command("migrate", database=alias, run_syncdb=True, verbosity=0)
         # The worker processes and the tests begin with a connection that no migration has changed.
         connections[alias].close()
+    call_command("createcachetable", verbosity=0)  # where CACHES has a DatabaseCache
+    connections["default"].close()
 
 
 @pytest.fixture(params=["default", "postgresql"])
@@ -96,7 +103,7 @@ def _clean(alias: str) -> None:
 
     connections[alias].close()
     with transaction.atomic(using=alias):  # constraints are looked at when it ends
-        for app in ("shop", "shapes"):
+        for app in ("shop", "shapes", "everything", *(["pgfields"] if alias == "postgresql" else [])):
             for model in apps.get_app_config(app).get_models(include_auto_created=True):
                 if not model._meta.proxy:
                     model._base_manager.using(alias).all()._raw_delete(alias)

@@ -10,6 +10,7 @@ INSTALLED_APPS = [
     "django_cache_me",
     "tests.shop",
     "tests.shapes",
+    "tests.everything",
 ]
 DATABASES = {
     "default": {
@@ -30,6 +31,9 @@ if os.environ.get("CACHE_ME_TEST_PG_HOST"):
         "USER": "postgres",
         "HOST": os.environ["CACHE_ME_TEST_PG_HOST"],
     }
+if "postgresql" in DATABASES:
+    INSTALLED_APPS += ["django.contrib.postgres", "tests.pgfields"]
+    DATABASE_ROUTERS = ["tests.routers.PostgreSQLAlone"]
 CACHES = json.loads(os.environ.get("CACHE_ME_TEST_CACHES", "null")) or {
     "default": {
         "BACKEND": "django_cache_me.stores.SharedMemoryCache",

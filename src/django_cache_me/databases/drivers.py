@@ -6,10 +6,15 @@ a limit.
 
 from __future__ import annotations
 
+import json
 import re
+from enum import Enum
 from typing import Any, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils.safestring import SafeString
+
+from .ranges import is_range, plain_range
 
 IDLE, OPEN, UNKNOWN = "idle", "open", "unknown"
 
@@ -40,10 +45,17 @@ class Driver:
         raise NotImplementedError
 
     def plain_parameter(self, value: Any) -> Any:
-        """A parameter in the driver's own wrapping (psycopg's ``Int4``, ``Jsonb`` …) as plain values.
+        """A parameter of a type of its own as plain values that tell it from all others.
 
-        They tell it from all others; anything else comes back as it is.
+        What the driver makes of it must follow from these. A value of an unknown type comes back as it is.
         """
+        cls = type(value)
+        if cls in (list, tuple):
+            return cls(self.plain_parameter(one) for one in value)
+        if cls is SafeString:
+            return ("SafeString", str.__str__(value))
+        if isinstance(value, Enum):
+            return ("Enum", f"{cls.__module__}.{cls.__qualname__}", value.name, value.value)
         return value
 
     def may_read_the_clock(self, params: Any) -> bool:
@@ -107,16 +119,25 @@ class PostgreSQLDriver(Driver):
 
     def plain_parameter(self, value: Any) -> Any:
         cls = type(value)
-        if cls.__module__ == "psycopg.types.numeric":
-            if cls.__name__ in self._NUMBERS:
-                return (cls.__name__, int(value))
-            if cls.__name__ in self._FLOATS:
-                return (cls.__name__, float(value))
-        elif cls.__module__ == "psycopg2._json" and cls.__name__ == "Json":
-            return (cls.__name__, value.adapted)
-        elif cls.__module__ == "psycopg.types.json" and value.dumps is None:
-            return (cls.__name__, value.obj)
-        return value
+        module, name = cls.__module__, cls.__name__
+        if module == "psycopg.types.numeric":
+            if name in self._NUMBERS:
+                return (name, int(value))
+            if name in self._FLOATS:
+                return (name, float(value))
+        elif module in ("psycopg2._json", "psycopg.types.json"):
+            return (name, _json_text(value))
+        elif module == "psycopg.dbapi20" and name == "Binary":
+            return (name, bytes(value.obj))
+        elif module == "psycopg2.extensions" and name == "Binary":
+            return (name, bytes(value.adapted))
+        elif module == "ipaddress":
+            return (name, str(value))
+        elif module == "psycopg2._ipaddress" or (module == "psycopg2.extras" and name == "Inet"):
+            return (name, str(value.addr))
+        elif is_range(value):
+            return plain_range(value)
+        return super().plain_parameter(value)
 
     # Text of these words becomes the time of the statement where it becomes a date or a timestamp; which
     # parameters do, the text of the statement doesn't always say. Longer text is no date (MAXDATELEN).
@@ -150,6 +171,16 @@ class PostgreSQLDriver(Driver):
             )
             row = cursor.fetchone()
         return bool(row[0] == 0)
+
+
+def _json_text(value: Any) -> Any:
+    """The text that psycopg 2's ``Json`` or psycopg 3's ``Jsonb`` sends."""
+    try:
+        if type(value).__module__ == "psycopg2._json":
+            return value.dumps(value.adapted)
+        return (value.dumps or json.dumps)(value.obj)
+    except (TypeError, ValueError):  # the driver will say so
+        return value
 
 
 _DRIVERS: dict[str, Driver] = {driver.vendor: driver for driver in (SQLiteDriver(), PostgreSQLDriver())}

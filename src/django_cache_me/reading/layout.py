@@ -17,6 +17,7 @@ from django.db.models.expressions import Col
 from django.db.models.functions.datetime import TruncBase
 
 from .. import _engine
+from ..databases.ranges import is_range, plain_range, range_from
 
 Converters = Dict[int, Tuple[List[Any], Any]]
 
@@ -30,8 +31,10 @@ class Layout(NamedTuple):
     result: str
     #: Part of the entry: another one (a deploy, a migration) makes it a miss.
     fingerprint: int
-    #: Positions of columns that convert themselves.
+    #: Positions of columns that convert themselves, and of ranges.
     own: frozenset[int]
+    #: Positions of PostgreSQL's ranges, which are kept as plain tuples.
+    ranges: frozenset[int]
     #: Rows are kept as the driver gave them.
     driver_rows: bool
 
@@ -42,6 +45,7 @@ _known: dict[tuple[Any, ...], tuple[list[Any], Layout]] = {}
 _MOST_KNOWN = 4096
 #: Results with values that the codec doesn't know once they are converted.
 _unencodable: set[str] = set()
+_NONE: frozenset[int] = frozenset()
 
 
 def layout_of(compiler: Any) -> Layout:
@@ -66,7 +70,7 @@ def layout_of(compiler: Any) -> Layout:
 
 @functools.lru_cache(maxsize=64)
 def _driver_layout(backend: Any, kind: str) -> Layout:
-    return Layout(kind, _engine.hash64(f"{_VERSION};{_driver_words(backend)}".encode()), frozenset(), True)
+    return Layout(kind, _engine.hash64(f"{_VERSION};{_driver_words(backend)}".encode()), _NONE, _NONE, True)
 
 
 def driver_layout(wrapper: Any, kind: str = "driver") -> Layout:
@@ -84,12 +88,14 @@ def is_unencodable(layout: Layout) -> None:
 def _layout(compiler: Any, expressions: list[Any], fields: list[Any]) -> Layout:
     converters = compiler.get_converters(expressions)
     own = frozenset(position for position, (chain, _) in converters.items() if _first_own(chain) < len(chain))
+    ranges = frozenset(position for position, field in enumerate(fields) if _is_range_field(field))
+    own |= ranges
     columns = [_describe(expression, field) for expression, field in zip(expressions, fields)]
     result = "rows|" + "|".join(columns)
     if result in _unencodable:
         return driver_layout(compiler.connection)
     words = f"{_VERSION};{result};{_driver_words(compiler.connection.__class__)};{sorted(own)}"
-    return Layout(result, _engine.hash64(words.encode()), own, False)
+    return Layout(result, _engine.hash64(words.encode()), own, ranges, False)
 
 
 @functools.lru_cache(maxsize=64)
@@ -113,6 +119,8 @@ def kept_converters(compiler: Any, layout: Layout) -> Converters:
         kept_first = _first_own(converters) if position in layout.own else len(converters)
         if kept_first:
             kept[position] = (converters[:kept_first], expression)
+    for position in layout.ranges:
+        kept[position] = ([_range_to_plain], None)
     return kept
 
 
@@ -124,11 +132,22 @@ def own_converters(compiler: Any, layout: Layout) -> Converters:
     if not layout.own:
         return {}
     found = all_converters(compiler)
-    return {
-        position: (found[position][0][_first_own(found[position][0]) :], found[position][1])
-        for position in layout.own
-        if position in found
-    }
+    own: Converters = {}
+    for position in layout.own:
+        converters, expression = found.get(position, ([], None))
+        if position in layout.ranges:
+            own[position] = ([_range_from_plain, *converters], expression)
+        else:
+            own[position] = (converters[_first_own(converters) :], expression)
+    return own
+
+
+def _range_to_plain(value: Any, expression: Any, connection: Any) -> Any:
+    return plain_range(value) if is_range(value) else value
+
+
+def _range_from_plain(value: Any, expression: Any, connection: Any) -> Any:
+    return None if value is None else range_from(value)
 
 
 def _expressions(compiler: Any) -> list[Any]:
@@ -177,6 +196,13 @@ def _is_plain(owner: Any) -> bool:
         return True
     converter = getattr(base_field, "from_db_value", None)
     return converter is None or _is_djangos(converter)
+
+
+def _is_range_field(field: Any) -> bool:
+    return any(
+        base.__name__ == "RangeField" and base.__module__ == "django.contrib.postgres.fields.ranges"
+        for base in type(field).__mro__
+    )
 
 
 def _has_pytz_zones() -> bool:

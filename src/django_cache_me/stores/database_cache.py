@@ -21,10 +21,10 @@ from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.db import DatabaseCache
 from django.db import connections, router
 
-from ..databases.observed import leave_alone
 from .base import Intent
 from .dependencies import Dependencies
 from .django_cache import DjangoCacheStore
+from .own_statements import leave_alone
 
 
 def is_database_cache(alias: str) -> bool:

@@ -19,7 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from ..databases.connection import look_at_new_connection, state_of
-from ..databases.observed import is_left_alone
+from ..stores.own_statements import is_left_alone
 from .announcement import announce
 from .cursor import ObservedCursor
 

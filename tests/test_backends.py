@@ -1,0 +1,31 @@
+"""The contract on every backend: its tests, those of processes and of every kind of query, again there."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.stores.test_protocol import KINDS, caches_of
+
+#: What each backend has to pass, besides the shared memory's own run of everything.
+MODULES = ["tests/test_contract.py", "tests/test_processes.py", "tests/test_queries.py"]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "shared memory"])
+def test_the_contract_holds_on(kind, request, tmp_path):
+    entry = caches_of(kind, request, tmp_path)
+    # All kinds of query on one of them: what they ask of a store is the same on all.
+    modules = MODULES if kind == "redis" else MODULES[:2]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *modules],
+        env={**os.environ, "CACHE_ME_TEST_CACHES": json.dumps({"default": entry}),
+             "CACHE_ME_ROUNDS": "20", "CACHE_ME_KILLS": "4"},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert " passed" in done.stdout
+    print(done.stdout.splitlines()[-1])
