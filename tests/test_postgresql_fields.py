@@ -91,10 +91,7 @@ def test_search(settings_off):
             .annotate(rank=SearchRank(vector, SearchQuery("cat")))
             .order_by("pk")
         ],
-        lambda: Category.objects.using(A)
-        .annotate(v=vector)
-        .filter(v="rat")
-        .aggregate(n=Count("*")),
+        lambda: Category.objects.using(A).annotate(v=vector).filter(v="rat").aggregate(n=Count("*")),
     ):
         with settings_off():
             truth = look(ask())
