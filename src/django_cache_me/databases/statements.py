@@ -35,6 +35,7 @@ class Script(NamedTuple):
     #: Ends a transaction by committing; or may do so.
     commits: bool
     may_commit: bool
+    #: Rolls back, the whole transaction or to a savepoint.
     rolls_back: bool
     is_savepoint: bool
     releases: bool
@@ -78,7 +79,7 @@ def read_script(sql: str, dialect: str) -> Script:
         begins="begin" in kinds,
         commits="commit" in kinds,
         may_commit=unknown or (several and not kinds <= _READING_KINDS),
-        rolls_back="rollback" in kinds,
+        rolls_back="rollback" in kinds or "rollback_to_savepoint" in kinds,
         is_savepoint="savepoint" in kinds,
         releases="release" in kinds,
         special_transaction=next(filter(None, special), ""),

@@ -35,7 +35,7 @@ def footing_for(alias: str) -> Footing | None:
     if bypass.is_forbidden(wrapper):
         return None
     footing = footing_of(wrapper)
-    if not footing.may_hit:
+    if not footing.may_hit and footing.overlay is None:
         passed(footing.reason)
         return None
     return footing
@@ -107,13 +107,13 @@ class Question:
     def answer_of_a_hit(self) -> list[Any] | None:
         """The answer if it is in the cache; else None, counted, with the database not asked."""
         try:
-            self._script()
-            identity = self._identity()
+            script, identity = self._script(), self._identity()
             key, fingerprint = self._key(identity), self._fingerprint(identity)
+            store = self._store(script, identity)
         except _Pass as why:
             passed(str(why))
             return None
-        found = self._hit(store_for(self.wrapper, identity), key, fingerprint)
+        found = self._hit(store, key, fingerprint)
         if found is None:
             passed("iterator")
         return found
@@ -121,13 +121,25 @@ class Question:
     def _answer_through_the_cache(self) -> list[Any]:
         script, identity = self._script(), self._identity()
         key, fingerprint = self._key(identity), self._fingerprint(identity)
-        store = store_for(self.wrapper, identity)
-        if self.footing.snapshot_clock is not None and not store.has_clock:
-            raise _Pass("snapshot")
+        store = self._store(script, identity)
         found = self._hit(store, key, fingerprint)
         if found is None:
             found = self._built(self._miss(script, identity, store, key, fingerprint))
         return found
+
+    def _store(self, script: Script, identity: Identity) -> Store:
+        """The shared store, or the transaction's overlay for what the transaction has written."""
+        footing, shared = self.footing, store_for(self.wrapper, identity)
+        if footing.overlay is not None:
+            if footing.overlay.is_touched((SCHEMA,)):
+                raise _Pass("changed_schema")  # its tables aren't what others see
+            if footing.overlay.is_touched(_rests_on(script)):
+                return footing.overlay.over(shared)
+            if not footing.may_hit:
+                raise _Pass(footing.reason)
+        if footing.snapshot_clock is not None and not shared.has_clock:
+            raise _Pass("snapshot")
+        return shared
 
     def _built(self, rows: list[Row]) -> list[Any]:
         return rows if self.building is None else self.building.of(rows)
@@ -215,7 +227,8 @@ class Question:
         bumps that table's ``any``, or ``all`` where it can't be placed. A table is only accepted if the
         catalog, read under the schema's present version, knows it as a plain table.
         """
-        schema = store.versions(_SCHEMA)
+        shared = store_for(self.wrapper, identity)
+        schema = shared.versions(_SCHEMA)
         if schema is None:
             not_filled("intent")
             settle_unknown_outcomes(self.wrapper, store)
@@ -229,9 +242,9 @@ class Question:
         if self.plan.is_permanent:
             dependencies = [permanent_of(name) for name in script.reads]
         else:
-            dependencies = [ALL, SCHEMA, *(any_of(name) for name in script.reads)]
+            dependencies = _rests_on(script)
         reading = store.versions(pack(dependencies), clock)
-        if reading is None or store.versions(_SCHEMA) != schema:  # a DDL commit came in between
+        if reading is None or shared.versions(_SCHEMA) != schema:  # a DDL commit came in between
             not_filled("intent")
             settle_unknown_outcomes(self.wrapper, store)
             return None
@@ -250,6 +263,10 @@ class Question:
             return
         count("fills")
         debug(f"Cached queryset with key '{key}' for {_seconds(self.plan.timeout)}")
+
+
+def _rests_on(script: Script) -> list[int]:
+    return [ALL, SCHEMA, *(any_of(name) for name in script.reads)]
 
 
 def _seconds(timeout: float | None) -> str:

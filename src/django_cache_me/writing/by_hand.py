@@ -68,8 +68,7 @@ def _bump(wrapper: BaseDatabaseWrapper, dependencies: set[int], tables: set[str]
     _, store = place_of(wrapper)
     store.bump(pack(dependencies))
     if state.in_transaction:
-        state.written |= dependencies
-        state.written_tables |= tables
+        state.wrote(dependencies, tables)
     return store
 
 

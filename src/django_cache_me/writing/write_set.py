@@ -34,10 +34,10 @@ def place_of(wrapper: BaseDatabaseWrapper) -> tuple[Identity, Store]:
     return identity, store_for(wrapper, identity)
 
 
-def add_writes(wrapper: BaseDatabaseWrapper, state: ConnectionState, script: Script) -> None:
-    """Add to the write set of ``state`` what executing ``script`` may write."""
+def add_writes(wrapper: BaseDatabaseWrapper, state: ConnectionState, script: Script) -> frozenset[int]:
+    """Add to the write set of ``state`` what executing ``script`` may write, and say what that is."""
     if script.only_reads and not script.functions:
-        return
+        return frozenset()
     assert state.driver is not None
     identity, store = place_of(wrapper)
     dependencies: set[int] = set()
@@ -58,10 +58,10 @@ def add_writes(wrapper: BaseDatabaseWrapper, state: ConnectionState, script: Scr
     # Tables that are named are bumped under their own names too: manual and permanent rules build on them.
     tables |= script.writes
     dependencies.update(written(tables))
-    state.written |= dependencies
-    state.written_tables |= tables
+    state.wrote(dependencies, tables)
     if tables and aftermath.is_wanted():
         aftermath.tables_were_written(wrapper, tables)
+    return frozenset(dependencies)
 
 
 def _placed_tables(
