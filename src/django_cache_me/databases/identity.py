@@ -16,9 +16,12 @@ import uuid
 from typing import Any, NamedTuple
 
 from django.conf import settings
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .. import _engine
+from .raw_connections import remember, remembered_of
+from .replicas import primary_of
 
 PRIVATE = "private"
 
@@ -73,11 +76,25 @@ os.register_at_fork(after_in_child=_forget_after_fork)
 
 
 def identity_of(wrapper: BaseDatabaseWrapper, ask: bool) -> Identity | None:
-    """The identity of ``wrapper``'s database.
+    """The identity of ``wrapper``'s database; a declared replica's dependencies are its primary's.
 
     Without ``ask`` only what is remembered or needs no connection: None when it would have to be asked.
     With ``ask`` the connection must be open and able to run a query; the driver's errors are raised.
     """
+    identity = _own_identity(wrapper, ask)
+    primary = primary_of(wrapper.alias)
+    if primary is None or identity is None:
+        return identity
+    other = connections[primary]
+    if ask:
+        other.ensure_connection()
+    of_primary = _own_identity(other, ask)
+    if of_primary is None:
+        return None
+    return Identity(of_primary.database, identity.key, is_new=False, uncacheable="")
+
+
+def _own_identity(wrapper: BaseDatabaseWrapper, ask: bool) -> Identity | None:
     if wrapper.vendor == "sqlite":
         return _sqlite_identity(wrapper)
     facts: ServerFacts | None = None
@@ -106,6 +123,10 @@ def server_facts(wrapper: BaseDatabaseWrapper) -> ServerFacts:
     if known is not None and known[0] is raw:
         facts: ServerFacts = known[1]
         return facts
+    pooled: ServerFacts | None = remembered_of(raw, _FACTS, None)
+    if pooled is not None:
+        wrapper.__dict__["_cache_me_facts"] = (raw, pooled)
+        return pooled
     with raw.cursor() as cursor:
         cursor.execute(_FACTS_SQL)
         row = cursor.fetchone()
@@ -119,9 +140,11 @@ def server_facts(wrapper: BaseDatabaseWrapper) -> ServerFacts:
         is_new=not tables,
     )
     wrapper.__dict__["_cache_me_facts"] = (raw, facts)
+    remember(raw, _FACTS, facts)
     return facts
 
 
+_FACTS = "server_facts"
 _FACTS_SQL = """
 SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system())::text,
        (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())::text,

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from .. import _engine
 
+#: Why a session is changed: it was told something (``SET``, ``set_config``).
+SESSION_CHANGE = "session_change"
 #: Why a session is changed: it has temporary tables, views or triggers.
 TEMPORARY_OBJECTS = "temporary_objects"
 #: Why a session is changed: something was executed in it that can't be read, so it may be anything.
@@ -96,7 +98,7 @@ def _session_change(statement: Any) -> str:
         return UNKNOWN_STATEMENT
     if statement.temporary:
         return TEMPORARY_OBJECTS
-    return "session_change" if statement.session_change else ""
+    return SESSION_CHANGE if statement.session_change else ""
 
 
 def _special_transaction(statement: Any) -> str:
