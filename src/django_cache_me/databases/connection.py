@@ -16,7 +16,7 @@ from ..stores.base import Clock, Store
 from ..stores.overlay import Overlay
 from ..stores.select import store_of
 from .drivers import FAILED, OPEN, UNKNOWN, Driver, driver_for
-from .identity import Identity, identity_of, server_facts
+from .identity import Identity, identity_of, note_opened_file, server_facts
 from .raw_connections import remember, remembered_of
 from .statements import SESSION_CHANGE, TEMPORARY_OBJECTS, UNKNOWN_STATEMENT
 from .tenants import NoPrefix, prefix_of
@@ -259,6 +259,8 @@ def _isolation(wrapper: BaseDatabaseWrapper) -> str:
 def look_at_new_connection(sender: object, connection: BaseDatabaseWrapper, **kwargs: object) -> None:
     """Receiver of ``connection_created``: ask the server what it is, outside of any transaction."""
     state_of(connection)
+    if connection.vendor == "sqlite":
+        note_opened_file(connection)
     if connection.vendor != "postgresql":
         return
     try:

@@ -38,6 +38,10 @@ class Identity(NamedTuple):
     #: A reason why reads can't be cached at all through these settings, or "".
     uncacheable: str
 
+    def answers_like(self, other: Identity) -> bool:
+        """Whether what is read here may be kept as an answer of ``other``."""
+        return not self.uncacheable and (self.database, self.key) == (other.database, other.key)
+
     @property
     def is_private(self) -> bool:
         return self.database.startswith(PRIVATE)
@@ -58,6 +62,7 @@ class ServerFacts(NamedTuple):
 _LEASE = 1.0
 
 _KNOWN = "_cache_me_identity"
+_OPENED = "_cache_me_opened"
 
 _remembered: dict[tuple[Any, ...], Identity] = {}
 _private_names: dict[str, str] = {}
@@ -179,6 +184,11 @@ def _sqlite_identity(wrapper: BaseDatabaseWrapper) -> Identity:
     settings_key = _settings_key(wrapper)
     path = _sqlite_path(name)
     found = _engine.file_identity(path)
+    opened = wrapper.__dict__.get(_OPENED)
+    if opened is not None and opened[0] is wrapper.connection and opened[1] != found:
+        # An open connection goes on with the file that it has opened, whatever has its name by now.
+        database = f"sqlite:{opened[1]}"
+        return Identity(database, _digest("sqlite", settings_key, (database,)), False, "replaced_file")
     if found is None:
         # No file yet: whoever connects makes it. Until then nothing can be read, so any name will do that
         # no file can have.
@@ -192,6 +202,14 @@ def _sqlite_identity(wrapper: BaseDatabaseWrapper) -> Identity:
     )
     wrapper.__dict__[_KNOWN] = (now, sources, identity)
     return identity
+
+
+def note_opened_file(wrapper: BaseDatabaseWrapper) -> None:
+    """``wrapper`` has just opened its SQLite file: which one is that?"""
+    wrapper.__dict__.pop(_KNOWN, None)
+    if not wrapper.is_in_memory_db():  # type: ignore[attr-defined]
+        found = _engine.file_identity(_sqlite_path(str(wrapper.settings_dict["NAME"])))
+        wrapper.__dict__[_OPENED] = (wrapper.connection, found)
 
 
 def _is_empty(path: str) -> bool:

@@ -67,7 +67,9 @@ def read_script(sql: str, dialect: str) -> Script:
     several = len(statements) > 1
     kinds = {statement.kind for statement in statements}
     unknown = "unknown" in kinds
-    writes_anything = unknown or (several and not kinds <= _READING_KINDS)
+    # PostgreSQL's SET neither writes nor commits, in whatever company.
+    quiet = _READING_KINDS | {"set"} if dialect == "postgresql" else _READING_KINDS
+    writes_anything = unknown or (several and not kinds <= quiet)
     changes = [_session_change(statement) for statement in statements]
     special = [_special_transaction(statement) for statement in statements]
     only_reads = kinds <= _READING_KINDS and not any(changes) and not any(s.writes for s in statements)
@@ -80,7 +82,7 @@ def read_script(sql: str, dialect: str) -> Script:
         changes_schema="ddl" in kinds,
         begins="begin" in kinds,
         commits="commit" in kinds,
-        may_commit=unknown or (several and not kinds <= _READING_KINDS),
+        may_commit=unknown or (several and not kinds <= quiet),
         rolls_back="rollback" in kinds or "rollback_to_savepoint" in kinds,
         is_savepoint="savepoint" in kinds,
         releases="release" in kinds,

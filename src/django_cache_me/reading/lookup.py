@@ -215,7 +215,7 @@ class Question:
             footing = footing_of(self.wrapper)
         reading: Reading | None = None
         if footing.may_fill:
-            if self._asked_identity() == identity:
+            if self._asked_identity().answers_like(identity):
                 reading = self._reading(script, identity, store, footing.snapshot_clock)
             else:
                 not_filled("other_database")
