@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import tempfile
@@ -23,8 +22,9 @@ def pytest_configure(config: pytest.Config) -> None:
         prefix="cache_me_tests_", dir="/dev/shm" if os.path.isdir("/dev/shm") else None
     )
     try:
-        os.environ["CACHE_ME_TEST_PG_HOST"] = PostgreSQL().host
-        _make_database()
+        server = PostgreSQL()
+        server.make_database("shop")
+        os.environ["CACHE_ME_TEST_PG_HOST"] = server.host
     except (ServerMissing, ImportError) as missing:
         if os.environ.get("CI"):
             raise
@@ -38,21 +38,6 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(_folder, ignore_errors=True)
     shutil.rmtree(os.environ["CACHE_ME_TEST_STORE"], ignore_errors=True)
-
-
-def _make_database() -> None:
-    try:
-        import psycopg
-    except ImportError:
-        import psycopg2 as psycopg
-    connection = psycopg.connect(host=os.environ["CACHE_ME_TEST_PG_HOST"], user="postgres", dbname="postgres")
-    connection.autocommit = True
-    with contextlib.closing(connection), connection.cursor() as cursor:
-        cursor.execute("CREATE DATABASE shop")
-    connection = psycopg.connect(host=os.environ["CACHE_ME_TEST_PG_HOST"], user="postgres", dbname="shop")
-    connection.autocommit = True
-    with contextlib.closing(connection), connection.cursor() as cursor:
-        cursor.execute("CREATE EXTENSION hstore")
 
 
 def _make_tables() -> None:

@@ -41,7 +41,8 @@ def execute(alias, *statements):
 def view(alias):
     execute(
         alias,
-        "CREATE VIEW shop_named_category AS SELECT id, upper(name) AS name FROM shop_category WHERE name <> ''",
+        "CREATE VIEW shop_named_category AS"
+        " SELECT id, upper(name) AS name FROM shop_category WHERE name <> ''",
     )
     yield alias
     execute(alias, "DROP VIEW shop_named_category")
@@ -61,7 +62,8 @@ def trigger(alias):
             alias,
             "CREATE FUNCTION shop_tag_log() RETURNS trigger AS"
             " $$BEGIN INSERT INTO shop_log (text) VALUES (NEW.word); RETURN NEW; END$$ LANGUAGE plpgsql",
-            "CREATE TRIGGER shop_tag_log AFTER INSERT ON shop_tag FOR EACH ROW EXECUTE FUNCTION shop_tag_log()",
+            "CREATE TRIGGER shop_tag_log AFTER INSERT ON shop_tag"
+            " FOR EACH ROW EXECUTE FUNCTION shop_tag_log()",
         )
     connections[alias].close()
     yield alias

@@ -241,13 +241,14 @@ def test_a_whole_tables_key_has_the_prefix(alias):
 
 
 def test_objects_of_the_session_are_never_told_apart(schemas):
-    with override_settings(DJANGO_CACHE_ME_PREFIX=tenant):
-        with serving(schemas, "blue", "SET search_path TO blue"):
-            execute(schemas, "CREATE TEMPORARY TABLE shop_category (id int, name text, parent_id int)")
-            execute(schemas, "SET work_mem TO '5MB'")
-            with seen(schemas) as result:
-                assert names(schemas) == []
-            assert result.passed == {"changed_session": 1}
+    with override_settings(DJANGO_CACHE_ME_PREFIX=tenant), serving(
+        schemas, "blue", "SET search_path TO blue"
+    ):
+        execute(schemas, "CREATE TEMPORARY TABLE shop_category (id int, name text, parent_id int)")
+        execute(schemas, "SET work_mem TO '5MB'")
+        with seen(schemas) as result:
+            assert names(schemas) == []
+        assert result.passed == {"changed_session": 1}
 
 
 @pytest.fixture
