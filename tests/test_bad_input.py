@@ -12,7 +12,7 @@ from django.core.checks import run_checks
 from django.db import connections
 from django.test import override_settings
 
-from django_cache_me import _engine, stats
+from django_cache_me import stats
 from django_cache_me.exceptions import StoreError
 from django_cache_me.stores import shared_memory
 from django_cache_me.stores.places import place
@@ -110,24 +110,6 @@ def test_a_link_is_not_followed(tmp_path):
         os.symlink(tmp_path / "elsewhere", place().entries)
         assert "django_cache_me.E006" in messages()
     assert (tmp_path / "elsewhere").read_bytes() == b"precious"
-
-
-@pytest.mark.parametrize("alias", ["default"], indirect=True)
-def test_a_version_file_that_cannot_be_shared_is_an_error_before_the_write(alias, tmp_path):
-    """Unshared, its commits would not be heard: nothing may be written then."""
-    _engine.SharedStore.open(str(tmp_path / "entries"), 1 << 20)
-    from django_cache_me.stores import select
-
-    saved, select._stores = select._stores, {}
-    try:
-        with store_at(tmp_path / "nowhere"):
-            with pytest.raises(StoreError, match="nowhere"):
-                Category.objects.create(name="a")
-            with pytest.raises(StoreError, match="nowhere"):
-                list(Category.objects.all())
-    finally:
-        select._stores = saved
-    assert Category.objects.no_cache().filter(name="a").count() == 0
 
 
 def test_a_directory_without_permission(tmp_path):

@@ -143,7 +143,7 @@ def _store_is_of_this_host() -> bool:
 
     try:
         return store_kind() != DJANGO_CACHE
-    except ImportError:  # no such backend: Django says so itself
+    except StoreError:  # no such backend: Django says so itself
         return False
 
 

@@ -19,6 +19,7 @@ from ..databases.drivers import driver_for
 from ..databases.identity import Identity, identity_of
 from ..databases.sessions import settle_unknown_outcomes
 from ..databases.statements import Script, read_script
+from ..exceptions import StoreError
 from ..log import debug, trouble
 from ..stores.base import Building, Reading, Row, Store
 from ..stores.dependencies import ALL, SCHEMA, any_of, pack, permanent_of
@@ -102,7 +103,9 @@ class Question:
             return self._answer_through_the_cache()
         except _Pass as why:
             passed(str(why))
-            return self._built(self.ask())
+        except StoreError as error:
+            _pass_for_want_of_a_store(error)
+        return self._built(self.ask())
 
     def answer_of_a_hit(self) -> list[Any] | None:
         """The answer if it is in the cache; else None, counted, with the database not asked."""
@@ -110,10 +113,13 @@ class Question:
             self._script()
             identity = self._identity()
             key, fingerprint = self._key(identity), self._fingerprint(identity)
+            found = self._hit(store_for(self.wrapper, identity), key, fingerprint)
         except _Pass as why:
             passed(str(why))
             return None
-        found = self._hit(store_for(self.wrapper, identity), key, fingerprint)
+        except StoreError as error:
+            _pass_for_want_of_a_store(error)
+            return None
         if found is None:
             passed("iterator")
         return found
@@ -250,6 +256,12 @@ class Question:
             return
         count("fills")
         debug(f"Cached queryset with key '{key}' for {_seconds(self.plan.timeout)}")
+
+
+def _pass_for_want_of_a_store(error: StoreError) -> None:
+    """A wrong set-up is an error at start (check E006) and of writes, never of a page that reads."""
+    passed("no_store")
+    trouble("no_store", "Nothing is cached: %s", error)
 
 
 def _seconds(timeout: float | None) -> str:

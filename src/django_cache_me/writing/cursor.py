@@ -10,7 +10,7 @@ from ..databases.connection import ConnectionState
 from ..databases.drivers import IDLE, Driver
 from ..databases.statements import COPY, UNREADABLE, Script, read_script
 from .announcement import Announcement, announce
-from .write_set import add_writes, place_of
+from .write_set import add_writes, clock_of
 
 #: Driver methods that execute nothing; any other one may write anything (COPY and its like).
 _HARMLESS = frozenset(
@@ -113,7 +113,7 @@ class ObservedCursor:
                 )
                 if self._driver.snapshots_always:
                     # The clock before the snapshot: what is not younger was committed before it.
-                    state.clock = place_of(self._wrapper)[1].clock()
+                    state.clock = clock_of(self._wrapper)
         if script.special_transaction:
             state.special_transaction = script.special_transaction
         if script.session_change:
