@@ -1,6 +1,6 @@
 """System checks: wrong settings and places are said at start, each with an id, the wrong value and a hint.
 
-Each id has a section in ``docs/checks.md``.
+Each id has a section in ``docs/checks.md``. Those of warmers and workers are in ``async_checks.py``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from .options import check_timeout
 from .registry import cache_me_registry
 
 
-def _hint(text: str, check_id: str) -> str:
+def hint_for(text: str, check_id: str) -> str:
+    """``text`` with the section of the documentation."""
     return f"{text} See docs/checks.md#{check_id.rpartition('.')[2].lower()}."
 
 
@@ -35,7 +36,7 @@ def check_setting_names(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         messages.append(
             Warning(
                 f"There is no setting {name}.",
-                hint=_hint(text, "django_cache_me.W001"),
+                hint=hint_for(text, "django_cache_me.W001"),
                 id="django_cache_me.W001",
             )
         )
@@ -100,7 +101,7 @@ def check_setting_values(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             messages.append(
                 Error(
                     f"{conf.PREFIX}{name} {wrong}, not {value!r}.",
-                    hint=_hint(f"Its default is {conf.DEFAULTS[name]!r}.", check_id),
+                    hint=hint_for(f"Its default is {conf.DEFAULTS[name]!r}.", check_id),
                     id=check_id,
                 )
             )
@@ -130,7 +131,7 @@ def check_store(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return [
         Error(
             text,
-            hint=_hint("Until then nothing is cached.", "django_cache_me.E006"),
+            hint=hint_for("Until then nothing is cached.", "django_cache_me.E006"),
             id="django_cache_me.E006",
         )
         for text in wrong
@@ -178,7 +179,7 @@ def check_databases(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 Warning(
                     f"The database {alias!r} is on another host ({host}), but the store is in the memory "
                     "of this one: writers on other hosts can't be seen from here.",
-                    hint=_hint("With several hosts, use a store that they share.", "django_cache_me.W002"),
+                    hint=hint_for("With several hosts, use a store that they share.", "django_cache_me.W002"),
                     id="django_cache_me.W002",
                 )
             )
@@ -186,7 +187,7 @@ def check_databases(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             messages.append(
                 Warning(
                     f"The database {alias!r} ({wrapper.vendor}) is served without a cache.",
-                    hint=_hint("SQLite and PostgreSQL are supported.", "django_cache_me.W003"),
+                    hint=hint_for("SQLite and PostgreSQL are supported.", "django_cache_me.W003"),
                     id="django_cache_me.W003",
                 )
             )
