@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import django
 import pytest
 from django.core.checks import run_checks
@@ -124,6 +127,8 @@ DUMMY = "django.tasks.backends.dummy.DummyBackend"
         ({"BACKEND": DUMMY, "QUEUES": ["default"]}, "warm", "W006"),
         ({"BACKEND": "nowhere.Backend"}, None, "W005"),
         ({"BACKEND": "nowhere.Backend"}, "warm", "W005"),
+        ({"BACKEND": DUMMY, "QUEUES": ["slow"]}, None, "W005"),
+        ({"BACKEND": DUMMY, "QUEUES": ["slow"]}, "slow", None),
     ],
 )
 def test_djangos_own_tasks(monkeypatch, backend, queue, check_id):
@@ -155,3 +160,28 @@ def test_a_wrong_backend_of_tasks_breaks_no_write(sqlite, monkeypatch, queue):
         assert warmers.calls == ["categories"], "it runs here"
     finally:
         dispatch.forget_failures()
+
+
+@tasks_framework
+@pytest.mark.parametrize(
+    ("tasks", "there"),
+    [
+        ({"default": {"BACKEND": DUMMY}}, True),
+        ({"default": {"BACKEND": DUMMY, "QUEUES": ["slow", "warm"]}}, True),
+        ({"default": {"BACKEND": DUMMY, "QUEUES": ["slow"]}}, False),
+        ({"other": {"BACKEND": DUMMY}}, False),
+        ({"default": {"BACKEND": "nowhere.Backend"}}, False),
+    ],
+)
+def test_celerys_task_is_there_whatever_the_project_uses_djangos_for(tasks, there):
+    script = f"""
+import django
+from django.conf import settings
+settings.configure(INSTALLED_APPS=["django_cache_me"], TASKS={tasks!r}, DJANGO_CACHE_ME_CELERY_QUEUE="warm")
+django.setup()
+from django_cache_me import tasks
+assert tasks.invalidate_model_cache_task is not None
+assert (tasks.invalidate_model_cache is not None) is {there}
+assert bool(tasks.wrong_tasks) is not {there}
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

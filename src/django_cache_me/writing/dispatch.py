@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Callable
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from .. import conf
 from ..log import trouble
@@ -57,7 +58,7 @@ def why_no_worker() -> str | None:
         if uses_django_tasks():
             from django.tasks import default_task_backend
 
-            default_task_backend.queues  # noqa: B018  (made at its first use)
+            default_task_backend.validate_task(_django_task())
         else:
             from celery import current_app
 
@@ -119,8 +120,10 @@ def _django_task() -> Any:
         from django.tasks import default_task_backend
     except ImportError:
         return None
-    from ..tasks import invalidate_model_cache
+    from ..tasks import invalidate_model_cache, wrong_tasks
 
+    if invalidate_model_cache is None:
+        raise ImproperlyConfigured(f"TASKS has no backend for the task of django_cache_me ({wrong_tasks})")
     task: Any = invalidate_model_cache
     queue = conf.setting("CELERY_QUEUE")
     if queue and (not default_task_backend.queues or queue in default_task_backend.queues):
