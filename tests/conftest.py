@@ -23,8 +23,9 @@ def pytest_configure(config: pytest.Config) -> None:
         prefix="cache_me_tests_", dir="/dev/shm" if os.path.isdir("/dev/shm") else None
     )
     try:
-        os.environ["CACHE_ME_TEST_PG_HOST"] = PostgreSQL().host
-        _make_database()
+        server = PostgreSQL()
+        server.make_database("shop")
+        os.environ["CACHE_ME_TEST_PG_HOST"] = server.host
     except (ServerMissing, ImportError) as missing:
         if os.environ.get("CI"):
             raise
@@ -54,21 +55,6 @@ def _remove_version_files() -> None:
             path = os.path.join(default_directory(), os.path.basename(versions_file(identity.database)[0]))
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
-
-
-def _make_database() -> None:
-    try:
-        import psycopg
-    except ImportError:
-        import psycopg2 as psycopg
-    connection = psycopg.connect(host=os.environ["CACHE_ME_TEST_PG_HOST"], user="postgres", dbname="postgres")
-    connection.autocommit = True
-    with contextlib.closing(connection), connection.cursor() as cursor:
-        cursor.execute("CREATE DATABASE shop")
-    connection = psycopg.connect(host=os.environ["CACHE_ME_TEST_PG_HOST"], user="postgres", dbname="shop")
-    connection.autocommit = True
-    with contextlib.closing(connection), connection.cursor() as cursor:
-        cursor.execute("CREATE EXTENSION hstore")
 
 
 def _make_tables() -> None:
@@ -121,7 +107,7 @@ def _clean(alias: str) -> None:
     with transaction.atomic(using=alias):  # constraints are looked at when it ends
         for app in ("shop", "shapes", "everything", *(["pgfields"] if alias == "postgresql" else [])):
             for model in apps.get_app_config(app).get_models(include_auto_created=True):
-                if not model._meta.proxy:
+                if not model._meta.proxy and model._meta.managed:
                     model._base_manager.using(alias).all()._raw_delete(alias)
     counters.reset()
 

@@ -7,9 +7,11 @@ dependency of its own, and a catalog is only believed while that one is unchange
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable, NamedTuple, Tuple
+from typing import Any, Callable, Iterable, NamedTuple, Tuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from .declared import declared
 
 
 class Table(NamedTuple):
@@ -24,12 +26,30 @@ class Table(NamedTuple):
     acted_on: tuple[str, ...]
 
 
+#: Row-level security hides rows; what is written is written to the table alone.
+_WITHOUT_WRITES_OF_THEIR_OWN = frozenset({"table", "row_security"})
+#: Kinds whose rows change with tables that can be declared.
+_DECLARABLE = frozenset({"view", "materialized_view", "foreign_table", "virtual_table"})
+
+
 class Catalog(NamedTuple):
     """The tables of one database by bare name; a name that stands in several schemas is the worst of them."""
 
     tables: dict[str, Table]
     #: Lower-case names of functions that may write, beyond what the scanner knows.
     writing_functions: frozenset[str]
+
+    def reason_to_pass(self, tables: Iterable[str], sessions_are_told_apart: bool) -> str:
+        """Why an answer that is read from ``tables`` must not be kept, or ""."""
+        for name in tables:
+            table = self.tables.get(name)
+            if table is None:
+                return "unknown_table"
+            if table.kind == "table" or (table.kind == "row_security" and sessions_are_told_apart):
+                continue
+            if table.kind not in _DECLARABLE or declared(name) is None:
+                return table.kind
+        return ""
 
     def touched_by(self, name: str) -> tuple[set[str], bool]:
         """The tables that a write to ``name`` may change, and whether that is all there is to it.
@@ -43,10 +63,14 @@ class Catalog(NamedTuple):
             if current in touched:
                 continue
             table = self.tables.get(current)
-            if table is None or table.kind != "table" or table.has_triggers:
+            if table is None:
+                return touched, False
+            others = declared(current)
+            if others is None and (table.has_triggers or table.kind not in _WITHOUT_WRITES_OF_THEIR_OWN):
                 return touched, False
             touched.add(current)
             waiting.extend(table.acted_on)
+            waiting.extend(others or ())
         return touched, True
 
 
@@ -155,12 +179,12 @@ def _read_postgresql(wrapper: BaseDatabaseWrapper) -> Catalog:
             what = {"v": "view", "m": "materialized_view", "f": "foreign_table"}.get(
                 kind, "partitioned_table"
             )
-        if row_security:
-            what = "row_security"
-        elif inherits and what == "table":
+        if inherits and what == "table":
             what = "inheritance"
         elif _as_text(persistence) == "t":
             what = "temporary_table"
+        elif row_security and what == "table":
+            what = "row_security"
         table = Table(name, what, bool(rules or triggers), tuple(sorted(acted_on.get(name, ()))))
         other = tables.get(name)
         if other is not None:

@@ -7,33 +7,43 @@ at a time.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Iterable
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..log import trouble
-from ..stores.base import Store
+from ..stores.base import Clock, Store
+from ..stores.overlay import Overlay
 from ..stores.select import store_of
-from .drivers import OPEN, UNKNOWN, Driver, driver_for
-from .identity import Identity, identity_of, server_facts
-from .statements import TEMPORARY_OBJECTS, UNKNOWN_STATEMENT
+from .drivers import FAILED, OPEN, UNKNOWN, Driver, driver_for
+from .identity import Identity, identity_of, note_opened_file, server_facts
+from .raw_connections import remember, remembered_of
+from .statements import SESSION_CHANGE, TEMPORARY_OBJECTS, UNKNOWN_STATEMENT
+from .tenants import NoPrefix, prefix_of
 
 _ATTRIBUTE = "_cache_me_state"
+_CHANGED = "changed"
+
+#: What the reads of a transaction see: each statement what is committed then; all of them one snapshot; or
+#: something that no rule here covers.
+COMMITTED, SNAPSHOT, OTHER = "committed", "snapshot", "other"
 
 
 class ConnectionState:
     """One driver connection, as far as caching is concerned."""
 
     __slots__ = (
+        "_changed",
         "began_by_savepoint",
-        "changed",
         "clock",
         "driver",
+        "overlay",
         "raw",
         "schema_version",
         "snapshot_exists",
         "special_transaction",
         "unfinished_cursors",
+        "view",
         "written",
         "written_tables",
     )
@@ -41,24 +51,48 @@ class ConnectionState:
     def __init__(self, raw: Any, driver: Driver | None) -> None:
         self.raw = raw
         self.driver = driver
-        #: Why this session's answers are its own until it is closed, or "".
-        self.changed = ""
+        self._changed: str = remembered_of(raw, _CHANGED, "")
         #: Cursors that were executed and not yet exhausted or closed (SQLite).
         self.unfinished_cursors = 0
+        #: COMMITTED, SNAPSHOT or OTHER; "" until it is asked for.
+        self.view = ""
         self.end_transaction()
+
+    @property
+    def changed(self) -> str:
+        """Why this session's answers are its own until it is closed, or ""; a pool hands it on so."""
+        return self._changed
+
+    @changed.setter
+    def changed(self, reason: str) -> None:
+        # What is worse stays: objects of its own can't be told apart by a prefix.
+        if self._changed in ("", SESSION_CHANGE):
+            self._changed = reason
+            remember(self.raw, _CHANGED, reason)
 
     def end_transaction(self) -> None:
         #: The write set: dependencies that the open transaction's writes will bump.
         self.written: set[int] = set()
         self.written_tables: set[str] = set()
+        #: What the transaction's own reads are kept in, once it has written.
+        self.overlay: Overlay | None = None
         #: The version of the schema by which the write set was worked out.
         self.schema_version: bytes | None = None
         #: Why this transaction's reads must not meet the cache, or "".
         self.special_transaction = ""
         self.began_by_savepoint = False
         #: The store's clock before the transaction began, where reads see a snapshot.
-        self.clock: int | None = None
+        self.clock: Clock | None = None
         self.snapshot_exists = False
+
+    def wrote(self, dependencies: Iterable[int], tables: Iterable[str]) -> None:
+        """Add to the write set; called before a statement that writes, and again after it."""
+        self.written.update(dependencies)
+        self.written_tables.update(tables)
+        if self.written:
+            if self.overlay is None:
+                self.overlay = Overlay()
+            self.overlay.wrote(dependencies)
 
     @property
     def writes_elsewhere(self) -> bool:
@@ -71,8 +105,17 @@ class ConnectionState:
         return self.changed in (TEMPORARY_OBJECTS, UNKNOWN_STATEMENT) or self.driver.dialect == "sqlite"
 
     @property
+    def is_told_apart(self) -> bool:
+        """Whether a prefix tells this session from those that see other things: it was but told whom it
+        serves (``SET``, ``set_config``), and has no objects of its own."""
+        return self.driver is not None and self.driver.dialect != "sqlite" and self.changed == SESSION_CHANGE
+
+    @property
     def in_transaction(self) -> bool:
-        return self.raw is not None and self.driver is not None and self.driver.status(self.raw) == OPEN
+        """Whether one is open, be it that it can only be rolled back."""
+        if self.raw is None or self.driver is None:
+            return False
+        return self.driver.status(self.raw) in (OPEN, FAILED)
 
     @property
     def is_dirty(self) -> bool:
@@ -103,10 +146,16 @@ def known_store(wrapper: BaseDatabaseWrapper) -> Store | None:
 class Footing:
     """How a read stands to the shared store."""
 
-    __slots__ = ("may_fill", "may_hit", "reason", "snapshot_clock")
+    __slots__ = ("may_fill", "may_hit", "overlay", "prefix", "reason", "snapshot_clock")
 
     def __init__(
-        self, may_hit: bool, may_fill: bool, reason: str = "", snapshot_clock: int | None = None
+        self,
+        may_hit: bool,
+        may_fill: bool,
+        reason: str = "",
+        snapshot_clock: Clock | None = None,
+        overlay: Overlay | None = None,
+        prefix: str | None = None,
     ) -> None:
         self.may_hit = may_hit
         self.may_fill = may_fill
@@ -114,6 +163,11 @@ class Footing:
         self.reason = reason
         #: In a snapshot: only what is not younger than this counts.
         self.snapshot_clock = snapshot_clock
+        #: The transaction has written: reads of what it has written meet this in place of the shared store,
+        #: whatever else stands here.
+        self.overlay = overlay
+        #: Whom the session serves, where the project tells that.
+        self.prefix = prefix
 
 
 OUTSIDE = Footing(may_hit=True, may_fill=True)
@@ -121,52 +175,92 @@ OUTSIDE = Footing(may_hit=True, may_fill=True)
 
 def footing_of(wrapper: BaseDatabaseWrapper) -> Footing:
     """How a read over ``wrapper`` stands to the shared store now (DESIGN, "Transactions")."""
+    try:
+        prefix = prefix_of(wrapper.alias)
+    except NoPrefix:
+        return _alone("prefix_failed")
     state = state_of(wrapper)
-    driver = state.driver
-    if driver is None:
+    if state.driver is None:
         return _alone("unsupported_database")
     if state.raw is None:
-        return OUTSIDE
-    if state.changed:
+        footing = OUTSIDE
+    elif state.changed and not (prefix is not None and state.is_told_apart):
         return _alone("changed_session")
+    else:
+        footing = _footing_of_open(wrapper, state, state.driver)
+    if prefix is None:
+        return footing
+    return Footing(
+        footing.may_hit, footing.may_fill, footing.reason, footing.snapshot_clock, footing.overlay, prefix
+    )
+
+
+def _footing_of_open(wrapper: BaseDatabaseWrapper, state: ConnectionState, driver: Driver) -> Footing:
     status = driver.status(state.raw)
     if status == UNKNOWN:
         return _alone("connection_state")
-    if state.is_dirty:
-        return _alone("dirty_transaction")
+    if status == FAILED:
+        return _alone("failed_transaction")  # the database says what it says then
     # SQLite keeps the state that an unfinished cursor began to read in view of the whole connection.
     settled = not (driver.unfinished_cursors_matter and state.unfinished_cursors)
     if status != OPEN:
-        if not wrapper.get_autocommit() and driver.snapshots_always:
-            return _alone("manual_transaction")
+        if state.is_dirty:
+            return _alone("unfinished_write")  # it commits when its last row is fetched
+        begins = driver.reads_begin_transactions and not wrapper.get_autocommit()
+        if begins and view_of(wrapper) != COMMITTED:
+            return _alone("first_read_of_snapshot")
         return OUTSIDE if settled else Footing(may_hit=True, may_fill=False)
     if state.special_transaction:
         return _alone(state.special_transaction)
-    if driver.snapshots_always:
-        if state.clock is None:
-            return _alone("snapshot_of_unknown_age")
-        if not state.snapshot_exists:
-            return _alone("first_read_of_snapshot")
-        return Footing(may_hit=True, may_fill=settled, snapshot_clock=state.clock)
-    return OUTSIDE if _reads_committed(wrapper) else _alone("isolation_level")
+    view = view_of(wrapper)
+    if view == OTHER:
+        return _alone("isolation_level")
+    footing = OUTSIDE if view == COMMITTED else _in_snapshot(state, settled)
+    if not state.is_dirty:
+        return footing
+    return Footing(footing.may_hit, settled, footing.reason, footing.snapshot_clock, overlay=state.overlay)
+
+
+def _in_snapshot(state: ConnectionState, settled: bool) -> Footing:
+    if state.clock is None:
+        return _alone("snapshot_of_unknown_age")
+    if not state.snapshot_exists:
+        return _alone("first_read_of_snapshot")
+    return Footing(may_hit=True, may_fill=settled, snapshot_clock=state.clock)
 
 
 def _alone(reason: str) -> Footing:
     return Footing(may_hit=False, may_fill=False, reason=reason)
 
 
-def _reads_committed(wrapper: BaseDatabaseWrapper) -> bool:
-    """PostgreSQL: whether a transaction that was begun plainly sees each commit at its next statement."""
+def view_of(wrapper: BaseDatabaseWrapper) -> str:
+    """What a transaction of ``wrapper``'s open connection sees, if it is begun plainly."""
+    state = state_of(wrapper)
+    if not state.view:
+        assert state.driver is not None
+        state.view = SNAPSHOT if state.driver.snapshots_always else _VIEWS.get(_isolation(wrapper), OTHER)
+    return state.view
+
+
+#: SERIALIZABLE never hits: what it doesn't read from the server, the server can't watch for it.
+_VIEWS = {"read committed": COMMITTED, "repeatable read": SNAPSHOT}
+
+
+def _isolation(wrapper: BaseDatabaseWrapper) -> str:
+    """PostgreSQL: in the server's words."""
     if (wrapper.settings_dict.get("OPTIONS") or {}).get("isolation_level") is not None:
-        # An enumeration of psycopg 3, and of psycopg 2 from Django 4.2 on; a plain 1 before.
-        chosen = getattr(wrapper, "isolation_level", None)
-        return getattr(chosen, "name", "") == "READ_COMMITTED" or chosen == 1
-    return server_facts(wrapper).isolation == "read committed"
+        # An enumeration of psycopg 3, and of psycopg 2 from Django 4.2 on; a plain number before.
+        chosen: Any = getattr(wrapper, "isolation_level", None)
+        name = getattr(chosen, "name", None) or {1: "READ_COMMITTED", 2: "REPEATABLE_READ"}.get(chosen, "")
+        return str(name).replace("_", " ").lower()
+    return server_facts(wrapper).isolation
 
 
 def look_at_new_connection(sender: object, connection: BaseDatabaseWrapper, **kwargs: object) -> None:
     """Receiver of ``connection_created``: ask the server what it is, outside of any transaction."""
     state_of(connection)
+    if connection.vendor == "sqlite":
+        note_opened_file(connection)
     if connection.vendor != "postgresql":
         return
     try:

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from .ranges import is_range, plain_range
 
-IDLE, OPEN, UNKNOWN = "idle", "open", "unknown"
+IDLE, OPEN, FAILED, UNKNOWN = "idle", "open", "failed", "unknown"
 
 
 class Session(NamedTuple):
@@ -33,11 +33,14 @@ class Driver:
     dialect: str
     #: A transaction's reads all see the database as it was at its first read.
     snapshots_always: bool = False
+    #: With autocommit off, a read begins a transaction too.
+    reads_begin_transactions: bool = True
     #: A cursor that isn't exhausted keeps an old state of the database in view, or its own commit open.
     unfinished_cursors_matter: bool = False
 
     def status(self, raw: Any) -> str:
-        """IDLE: no transaction is open. OPEN: one is. UNKNOWN: the connection was lost, or is at work."""
+        """IDLE: no transaction is open. OPEN: one is. FAILED: one is, and can only be rolled back.
+        UNKNOWN: the connection was lost, or is at work."""
         raise NotImplementedError
 
     def commits_by_itself(self, raw: Any, kind: str) -> bool:
@@ -74,6 +77,7 @@ class SQLiteDriver(Driver):
     vendor = "sqlite"
     dialect = "sqlite"
     snapshots_always = True
+    reads_begin_transactions = False  # but for Python 3.12's autocommit=False, where one is always open
     unfinished_cursors_matter = True
 
     def status(self, raw: Any) -> str:
@@ -101,7 +105,7 @@ class PostgreSQLDriver(Driver):
     dialect = "postgresql"
 
     # libpq's PGTransactionStatusType, the same numbers in psycopg 2 and 3.
-    _STATUS = {0: IDLE, 2: OPEN, 3: OPEN}
+    _STATUS = {0: IDLE, 2: OPEN, 3: FAILED}
 
     def status(self, raw: Any) -> str:
         if raw.closed:

@@ -16,9 +16,12 @@ import uuid
 from typing import Any, NamedTuple
 
 from django.conf import settings
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .. import _engine
+from .raw_connections import remember, remembered_of
+from .replicas import primary_of
 
 PRIVATE = "private"
 
@@ -34,6 +37,10 @@ class Identity(NamedTuple):
     is_new: bool
     #: A reason why reads can't be cached at all through these settings, or "".
     uncacheable: str
+
+    def answers_like(self, other: Identity) -> bool:
+        """Whether what is read here may be kept as an answer of ``other``."""
+        return not self.uncacheable and (self.database, self.key) == (other.database, other.key)
 
     @property
     def is_private(self) -> bool:
@@ -55,6 +62,7 @@ class ServerFacts(NamedTuple):
 _LEASE = 1.0
 
 _KNOWN = "_cache_me_identity"
+_OPENED = "_cache_me_opened"
 
 _remembered: dict[tuple[Any, ...], Identity] = {}
 _private_names: dict[str, str] = {}
@@ -73,11 +81,25 @@ os.register_at_fork(after_in_child=_forget_after_fork)
 
 
 def identity_of(wrapper: BaseDatabaseWrapper, ask: bool) -> Identity | None:
-    """The identity of ``wrapper``'s database.
+    """The identity of ``wrapper``'s database; a declared replica's dependencies are its primary's.
 
     Without ``ask`` only what is remembered or needs no connection: None when it would have to be asked.
     With ``ask`` the connection must be open and able to run a query; the driver's errors are raised.
     """
+    identity = _own_identity(wrapper, ask)
+    primary = primary_of(wrapper.alias)
+    if primary is None or identity is None:
+        return identity
+    other = connections[primary]
+    if ask:
+        other.ensure_connection()
+    of_primary = _own_identity(other, ask)
+    if of_primary is None:
+        return None
+    return Identity(of_primary.database, identity.key, is_new=False, uncacheable="")
+
+
+def _own_identity(wrapper: BaseDatabaseWrapper, ask: bool) -> Identity | None:
     if wrapper.vendor == "sqlite":
         return _sqlite_identity(wrapper)
     facts: ServerFacts | None = None
@@ -106,6 +128,10 @@ def server_facts(wrapper: BaseDatabaseWrapper) -> ServerFacts:
     if known is not None and known[0] is raw:
         facts: ServerFacts = known[1]
         return facts
+    pooled: ServerFacts | None = remembered_of(raw, _FACTS, None)
+    if pooled is not None:
+        wrapper.__dict__["_cache_me_facts"] = (raw, pooled)
+        return pooled
     with raw.cursor() as cursor:
         cursor.execute(_FACTS_SQL)
         row = cursor.fetchone()
@@ -119,9 +145,11 @@ def server_facts(wrapper: BaseDatabaseWrapper) -> ServerFacts:
         is_new=not tables,
     )
     wrapper.__dict__["_cache_me_facts"] = (raw, facts)
+    remember(raw, _FACTS, facts)
     return facts
 
 
+_FACTS = "server_facts"
 _FACTS_SQL = """
 SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system())::text,
        (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())::text,
@@ -156,6 +184,11 @@ def _sqlite_identity(wrapper: BaseDatabaseWrapper) -> Identity:
     settings_key = _settings_key(wrapper)
     path = _sqlite_path(name)
     found = _engine.file_identity(path)
+    opened = wrapper.__dict__.get(_OPENED)
+    if opened is not None and opened[0] is wrapper.connection and opened[1] != found:
+        # An open connection goes on with the file that it has opened, whatever has its name by now.
+        database = f"sqlite:{opened[1]}"
+        return Identity(database, _digest("sqlite", settings_key, (database,)), False, "replaced_file")
     if found is None:
         # No file yet: whoever connects makes it. Until then nothing can be read, so any name will do that
         # no file can have.
@@ -169,6 +202,14 @@ def _sqlite_identity(wrapper: BaseDatabaseWrapper) -> Identity:
     )
     wrapper.__dict__[_KNOWN] = (now, sources, identity)
     return identity
+
+
+def note_opened_file(wrapper: BaseDatabaseWrapper) -> None:
+    """``wrapper`` has just opened its SQLite file: which one is that?"""
+    wrapper.__dict__.pop(_KNOWN, None)
+    if not wrapper.is_in_memory_db():  # type: ignore[attr-defined]
+        found = _engine.file_identity(_sqlite_path(str(wrapper.settings_dict["NAME"])))
+        wrapper.__dict__[_OPENED] = (wrapper.connection, found)
 
 
 def _is_empty(path: str) -> bool:

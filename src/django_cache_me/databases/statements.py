@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from .. import _engine
 
+#: Why a session is changed: it was told something (``SET``, ``set_config``).
+SESSION_CHANGE = "session_change"
 #: Why a session is changed: it has temporary tables, views or triggers.
 TEMPORARY_OBJECTS = "temporary_objects"
 #: Why a session is changed: something was executed in it that can't be read, so it may be anything.
@@ -35,6 +37,7 @@ class Script(NamedTuple):
     #: Ends a transaction by committing; or may do so.
     commits: bool
     may_commit: bool
+    #: Rolls back, the whole transaction or to a savepoint.
     rolls_back: bool
     is_savepoint: bool
     releases: bool
@@ -64,7 +67,9 @@ def read_script(sql: str, dialect: str) -> Script:
     several = len(statements) > 1
     kinds = {statement.kind for statement in statements}
     unknown = "unknown" in kinds
-    writes_anything = unknown or (several and not kinds <= _READING_KINDS)
+    # PostgreSQL's SET neither writes nor commits, in whatever company.
+    quiet = _READING_KINDS | {"set"} if dialect == "postgresql" else _READING_KINDS
+    writes_anything = unknown or (several and not kinds <= quiet)
     changes = [_session_change(statement) for statement in statements]
     special = [_special_transaction(statement) for statement in statements]
     only_reads = kinds <= _READING_KINDS and not any(changes) and not any(s.writes for s in statements)
@@ -77,8 +82,8 @@ def read_script(sql: str, dialect: str) -> Script:
         changes_schema="ddl" in kinds,
         begins="begin" in kinds,
         commits="commit" in kinds,
-        may_commit=unknown or (several and not kinds <= _READING_KINDS),
-        rolls_back="rollback" in kinds,
+        may_commit=unknown or (several and not kinds <= quiet),
+        rolls_back="rollback" in kinds or "rollback_to_savepoint" in kinds,
         is_savepoint="savepoint" in kinds,
         releases="release" in kinds,
         special_transaction=next(filter(None, special), ""),
@@ -95,7 +100,7 @@ def _session_change(statement: Any) -> str:
         return UNKNOWN_STATEMENT
     if statement.temporary:
         return TEMPORARY_OBJECTS
-    return "session_change" if statement.session_change else ""
+    return SESSION_CHANGE if statement.session_change else ""
 
 
 def _special_transaction(statement: Any) -> str:

@@ -15,13 +15,15 @@ from .. import _engine
 from ..counters import count, not_filled, passed
 from ..databases.catalog import catalog_of
 from ..databases.connection import Footing, footing_of, store_for
+from ..databases.declared import with_declared
 from ..databases.drivers import driver_for
 from ..databases.identity import Identity, identity_of
+from ..databases.replicas import clock_a_lag_ago, lag_of, primary_of
 from ..databases.sessions import settle_unknown_outcomes
 from ..databases.statements import Script, read_script
 from ..exceptions import StoreError
 from ..log import debug, trouble
-from ..stores.base import Building, Reading, Row, Store
+from ..stores.base import Building, Clock, Reading, Row, Store
 from ..stores.dependencies import ALL, SCHEMA, any_of, pack, permanent_of
 from . import bypass
 from .key import encoded_parameters, key_of, table_key_of
@@ -36,7 +38,7 @@ def footing_for(alias: str) -> Footing | None:
     if bypass.is_forbidden(wrapper):
         return None
     footing = footing_of(wrapper)
-    if not footing.may_hit:
+    if not footing.may_hit and footing.overlay is None:
         passed(footing.reason)
         return None
     return footing
@@ -110,10 +112,9 @@ class Question:
     def answer_of_a_hit(self) -> list[Any] | None:
         """The answer if it is in the cache; else None, counted, with the database not asked."""
         try:
-            self._script()
-            identity = self._identity()
+            script, identity = self._script(), self._identity()
             key, fingerprint = self._key(identity), self._fingerprint(identity)
-            found = self._hit(store_for(self.wrapper, identity), key, fingerprint)
+            found = self._hit(self._store(script, identity), key, fingerprint)
         except _Pass as why:
             passed(str(why))
             return None
@@ -127,13 +128,25 @@ class Question:
     def _answer_through_the_cache(self) -> list[Any]:
         script, identity = self._script(), self._identity()
         key, fingerprint = self._key(identity), self._fingerprint(identity)
-        store = store_for(self.wrapper, identity)
-        if self.footing.snapshot_clock is not None and not store.has_clock:
-            raise _Pass("snapshot")
+        store = self._store(script, identity)
         found = self._hit(store, key, fingerprint)
         if found is None:
             found = self._built(self._miss(script, identity, store, key, fingerprint))
         return found
+
+    def _store(self, script: Script, identity: Identity) -> Store:
+        """The shared store, or the transaction's overlay for what the transaction has written."""
+        footing, shared = self.footing, store_for(self.wrapper, identity)
+        if footing.overlay is not None:
+            if footing.overlay.is_touched((SCHEMA,)):
+                raise _Pass("changed_schema")  # its tables aren't what others see
+            if footing.overlay.is_touched(_rests_on(script)):
+                return footing.overlay.over(shared) if shared.keeps else shared
+            if not footing.may_hit:
+                raise _Pass(footing.reason)
+        if footing.snapshot_clock is not None and not shared.has_clock:
+            raise _Pass("snapshot")
+        return shared
 
     def _built(self, rows: list[Row]) -> list[Any]:
         return rows if self.building is None else self.building.of(rows)
@@ -166,7 +179,7 @@ class Question:
 
     def _key(self, identity: Identity) -> str:
         if self.plan.is_table:
-            return table_key_of(self.plan.kind, self.label)
+            return table_key_of(self.plan.kind, self.label, self.footing.prefix)
         driver = driver_for(self.wrapper)
         assert driver is not None
         if driver.may_read_the_clock(self.params):
@@ -174,13 +187,17 @@ class Question:
         params = encoded_parameters(self.params, driver.plain_parameter)
         if params is None:
             raise _Pass("unknown_parameter")
-        return key_of(self.plan.kind, self.label, self.sql, params, self.result, identity.key)
+        return key_of(self.plan.kind, self.label, self.sql, params, self.result, self._whose(identity))
+
+    def _whose(self, identity: Identity) -> str:
+        """All that shapes the answer beside the query."""
+        return identity.key if self.footing.prefix is None else f"{identity.key}\0{self.footing.prefix}"
 
     def _fingerprint(self, identity: Identity) -> int:
         if not self.plan.is_table:
             return self.fingerprint
         # No digest stands in a table's key, so the entry itself says which text and database it is of.
-        return self.fingerprint ^ _engine.hash64(f"{self.sql}\0{identity.key}".encode())
+        return self.fingerprint ^ _engine.hash64(f"{self.sql}\0{self._whose(identity)}".encode())
 
     def _hit(self, store: Store, key: str, fingerprint: int) -> list[Any] | None:
         found = store.get(key, fingerprint, self.footing.snapshot_clock, self.building)
@@ -203,7 +220,7 @@ class Question:
             footing = footing_of(self.wrapper)
         reading: Reading | None = None
         if footing.may_fill:
-            if self._asked_identity() == identity:
+            if self._asked_identity().answers_like(identity):
                 reading = self._reading(script, identity, store, footing.snapshot_clock)
             else:
                 not_filled("other_database")
@@ -214,30 +231,38 @@ class Question:
             self._fill(store, key, fingerprint, rows, reading)
         return rows
 
-    def _reading(self, script: Script, identity: Identity, store: Store, clock: int | None) -> Reading | None:
+    def _reading(
+        self, script: Script, identity: Identity, store: Store, clock: Clock | None
+    ) -> Reading | None:
         """What the answer rests on, taken before the database is asked; None: don't fill.
 
         Mode "model": a write to any row of any of these tables may change the answer, and each such write
         bumps that table's ``any``, or ``all`` where it can't be placed. A table is only accepted if the
         catalog, read under the schema's present version, knows it as a plain table.
         """
-        schema = store.versions(_SCHEMA)
+        shared = store_for(self.wrapper, identity)
+        schema = shared.versions(_SCHEMA)
         if schema is None:
             not_filled("intent")
             settle_unknown_outcomes(self.wrapper, store)
             return None
         catalog = catalog_of(self.wrapper, identity.database, (schema.versions.hex(),))
-        for name in script.reads:
-            table = catalog.tables.get(name)
-            if table is None or table.kind != "table":
-                not_filled("unknown_table" if table is None else table.kind)
-                return None
+        reason = catalog.reason_to_pass(with_declared(script.reads), self.footing.prefix is not None)
+        if reason:
+            not_filled(reason)
+            return None
         if self.plan.is_permanent:
             dependencies = [permanent_of(name) for name in script.reads]
         else:
-            dependencies = [ALL, SCHEMA, *(any_of(name) for name in script.reads)]
+            dependencies = _rests_on(script)
+        if primary_of(self.alias) is not None:
+            lagging = clock_a_lag_ago(shared, lag_of(self.alias))
+            if lagging is None:
+                not_filled("replica_lag")
+                return None
+            clock = lagging if clock is None else shared.older(clock, lagging)
         reading = store.versions(pack(dependencies), clock)
-        if reading is None or store.versions(_SCHEMA) != schema:  # a DDL commit came in between
+        if reading is None or shared.versions(_SCHEMA) != schema:  # a DDL commit came in between
             not_filled("intent")
             settle_unknown_outcomes(self.wrapper, store)
             return None
@@ -262,6 +287,10 @@ def _pass_for_want_of_a_store(error: StoreError) -> None:
     """A wrong set-up is an error at start (check E006) and of writes, never of a page that reads."""
     passed("no_store")
     trouble("no_store", "Nothing is cached: %s", error)
+
+
+def _rests_on(script: Script) -> list[int]:
+    return [ALL, SCHEMA, *(any_of(name) for name in with_declared(script.reads))]
 
 
 def _seconds(timeout: float | None) -> str:

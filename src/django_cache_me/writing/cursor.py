@@ -6,7 +6,7 @@ from typing import Any, Callable, Iterator
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..databases.connection import ConnectionState
+from ..databases.connection import SNAPSHOT, ConnectionState, view_of
 from ..databases.drivers import IDLE, Driver
 from ..databases.statements import COPY, UNREADABLE, Script, read_script
 from .announcement import Announcement, announce
@@ -33,6 +33,7 @@ class ObservedCursor:
         "_state",
         "_unfinished",
         "_wrapper",
+        "_written",
     )
 
     def __init__(self, wrapper: BaseDatabaseWrapper, state: ConnectionState, cursor: Any) -> None:
@@ -47,6 +48,8 @@ class ObservedCursor:
         self._unfinished = False
         #: The driver's call may still be at work: its commit is over when the cursor is closed.
         self._lazy = False
+        #: What the statement that is executed writes: dependencies.
+        self._written: frozenset[int] = frozenset()
 
     # What executes.
 
@@ -74,6 +77,9 @@ class ObservedCursor:
         self._finish()
         state, driver = self._state, self._driver
         if script.only_reads and not script.functions:
+            if not self._wrapper.autocommit and driver.status(state.raw) == IDLE:
+                state.end_transaction()
+                self._take_clock()
             result = call(*args, **kwargs)
             self._rows_are_coming(script)
             return result
@@ -91,13 +97,13 @@ class ObservedCursor:
         except BaseException:
             if announcement is not None:
                 announcement.end()
-            self._after()
+            self._after(script)
             raise
         self._rows_are_coming(script)
         if announcement is not None and (lazy or (self._unfinished and script.returning)):
             self._announcement, announcement = announcement, None
             self._lazy = lazy
-        self._after()
+        self._after(script)
         if announcement is not None:
             announcement.finish()
         return result
@@ -111,21 +117,37 @@ class ObservedCursor:
                 state.began_by_savepoint = script.is_savepoint and self._driver.commits_by_itself(
                     state.raw, script.kind
                 )
-                if self._driver.snapshots_always:
-                    # The clock before the snapshot: what is not younger was committed before it.
-                    state.clock = clock_of(self._wrapper)
+            if script.begins or script.is_savepoint or not self._wrapper.autocommit:
+                self._take_clock()
         if script.special_transaction:
             state.special_transaction = script.special_transaction
         if script.session_change:
             state.changed = script.session_change
-        add_writes(self._wrapper, state, script)
+        self._empty_overlay(script)
+        self._written = add_writes(self._wrapper, state, script)
 
-    def _after(self) -> None:
+    def _take_clock(self) -> None:
+        """The statement may begin a transaction. What is not younger than the clock before its snapshot was
+        committed before it."""
+        if view_of(self._wrapper) == SNAPSHOT:
+            self._state.clock = clock_of(self._wrapper)
+
+    def _empty_overlay(self, script: Script) -> None:
+        if self._state.overlay is not None and (script.rolls_back or script.writes_anything):
+            self._state.overlay.empty()
+
+    def _after(self, script: Script) -> None:
+        self._empty_overlay(script)
+        if self._written and self._state.overlay is not None:
+            self._state.overlay.wrote(self._written)
+        self._end_transaction_if_over()
+
+    def _end_transaction_if_over(self) -> None:
         if not self._state.in_transaction and self._announcement is None:
             self._state.end_transaction()
 
     def _rows_are_coming(self, script: Script) -> None:
-        if script.reads:
+        if script.reads or script.writes:
             self._state.snapshot_exists = True
         if self._driver.unfinished_cursors_matter and self._cursor.description is not None:
             self._unfinished = True
@@ -139,8 +161,11 @@ class ObservedCursor:
             self._unfinished = False
             self._state.unfinished_cursors -= 1
         announcement, self._announcement = self._announcement, None
+        if self._written and self._state.overlay is not None:
+            self._state.overlay.wrote(self._written)
+        self._written = frozenset()
         if announcement is not None:
-            self._after()
+            self._end_transaction_if_over()
             announcement.finish()
 
     def _exhausted(self) -> None:

@@ -10,7 +10,7 @@ from ..databases.drivers import UNKNOWN
 from ..databases.identity import Identity, identity_of
 from ..databases.statements import UNKNOWN_STATEMENT, Script
 from ..exceptions import StoreError
-from ..stores.base import Store
+from ..stores.base import Clock, Store
 from ..stores.dependencies import ALL, SCHEMA, Dependencies, pack, written
 from . import aftermath
 
@@ -26,7 +26,7 @@ def place_of(wrapper: BaseDatabaseWrapper) -> tuple[Identity, Store]:
     return identity, store_for(wrapper, identity)
 
 
-def clock_of(wrapper: BaseDatabaseWrapper) -> int | None:
+def clock_of(wrapper: BaseDatabaseWrapper) -> Clock | None:
     """The store's clock now, or None if there is no store: beginning a transaction writes nothing yet."""
     try:
         return place_of(wrapper)[1].clock()
@@ -47,17 +47,17 @@ def _identity_of(wrapper: BaseDatabaseWrapper) -> Identity:
     return identity
 
 
-def add_writes(wrapper: BaseDatabaseWrapper, state: ConnectionState, script: Script) -> None:
-    """Add to the write set of ``state`` what executing ``script`` may write."""
+def add_writes(wrapper: BaseDatabaseWrapper, state: ConnectionState, script: Script) -> frozenset[int]:
+    """Add to the write set of ``state`` what executing ``script`` may write, and say what that is."""
     if not (script.writes or script.functions or script.writes_anything or script.changes_schema):
-        return
+        return frozenset()
     assert state.driver is not None
     identity = _identity_of(wrapper)
     try:
         store = store_for(wrapper, identity)
     except StoreError:
         if script.only_reads and not _may_write(wrapper, script, identity):
-            return
+            return frozenset()
         raise
     dependencies: set[int] = set()
     tables: set[str] = set()
@@ -77,10 +77,10 @@ def add_writes(wrapper: BaseDatabaseWrapper, state: ConnectionState, script: Scr
     # Tables that are named are bumped under their own names too: manual and permanent rules build on them.
     tables |= script.writes
     dependencies.update(written(tables))
-    state.written |= dependencies
-    state.written_tables |= tables
+    state.wrote(dependencies, tables)
     if tables and aftermath.is_wanted():
         aftermath.tables_were_written(wrapper, tables)
+    return frozenset(dependencies)
 
 
 def _placed_tables(
