@@ -78,6 +78,26 @@ def test_a_database_on_another_host_is_a_warning():
 
 
 @pytest.mark.parametrize(
+    ("backend", "options", "general", "said"),
+    [
+        ("django_redis.cache.RedisCache", {"IGNORE_EXCEPTIONS": True}, None, "IGNORE_EXCEPTIONS"),
+        ("django_redis.cache.RedisCache", {}, True, "DJANGO_REDIS_IGNORE_EXCEPTIONS"),
+        ("django_redis.cache.RedisCache", {"IGNORE_EXCEPTIONS": False}, True, None),
+        ("django_redis.cache.RedisCache", {}, None, None),
+        ("django.core.cache.backends.memcached.PyMemcacheCache", {"ignore_exc": True}, None, "ignore_exc"),
+        ("django.core.cache.backends.memcached.PyMemcacheCache", {}, True, None),
+    ],
+)
+def test_a_cache_that_hides_its_errors_is_a_warning(backend, options, general, said):
+    entry = {"BACKEND": backend, "LOCATION": "redis://127.0.0.1:1", "OPTIONS": options}
+    with override_settings(CACHES={"default": entry}, DJANGO_REDIS_IGNORE_EXCEPTIONS=general):
+        found = messages()
+    assert list(found) == (["django_cache_me.W007"] if said else [])
+    if said:
+        assert f"({said})" in found["django_cache_me.W007"].msg
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"sise": 5 << 20}, "Did you mean 'size'?"),

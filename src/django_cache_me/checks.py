@@ -138,6 +138,33 @@ def check_store(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+@register("django_cache_me")
+def check_silent_cache(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W007: the cache that serves as store hides its errors."""
+    from .stores.select import DJANGO_CACHE, store_kind
+
+    try:
+        if not cache_me_registry.get_registered_models() or store_kind() != DJANGO_CACHE:
+            return []
+    except StoreError:  # no such backend: Django says so itself
+        return []
+    alias = conf.setting("CACHE")
+    entry = settings.CACHES[alias]
+    options: Any = entry.get("OPTIONS") or {}
+    silent = [name for name in ("IGNORE_EXCEPTIONS", "ignore_exc") if options.get(name)]
+    general = "DJANGO_REDIS_IGNORE_EXCEPTIONS"
+    if entry["BACKEND"].startswith("django_redis.") and "IGNORE_EXCEPTIONS" not in options:
+        silent += [general] if getattr(settings, general, False) else []
+    return [
+        Warning(
+            f"CACHES[{alias!r}] hides its errors ({name}): writes that it can't be told of go unnoticed.",
+            hint=hint_for("Switch that off; an error of the cache breaks no query.", "django_cache_me.W007"),
+            id="django_cache_me.W007",
+        )
+        for name in silent
+    ]
+
+
 def _store_is_of_this_host() -> bool:
     """Whether querysets are kept in this host's memory alone."""
     from .stores.select import DJANGO_CACHE, store_kind
