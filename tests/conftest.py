@@ -105,7 +105,13 @@ def _clean(alias: str) -> None:
 
     connections[alias].close()
     with transaction.atomic(using=alias):  # constraints are looked at when it ends
-        for app in ("shop", "shapes", "everything", *(["pgfields"] if alias == "postgresql" else [])):
+        for app in (
+            "shop",
+            "shapes",
+            "everything",
+            "judges",
+            *(["pgfields"] if alias == "postgresql" else []),
+        ):
             for model in apps.get_app_config(app).get_models(include_auto_created=True):
                 if not model._meta.proxy and model._meta.managed:
                     model._base_manager.using(alias).all()._raw_delete(alias)
