@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -36,8 +37,24 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    _remove_version_files()
     shutil.rmtree(_folder, ignore_errors=True)
     shutil.rmtree(os.environ["CACHE_ME_TEST_STORE"], ignore_errors=True)
+
+
+def _remove_version_files() -> None:
+    """Those of our databases that lie in the default place, where every backend but ours has them."""
+    from django.db import connections
+
+    from django_cache_me.databases.identity import identity_of
+    from django_cache_me.stores.places import default_directory, versions_file
+
+    for alias in connections:
+        identity = identity_of(connections[alias], ask=False)
+        if identity is not None:
+            path = os.path.join(default_directory(), os.path.basename(versions_file(identity.database)[0]))
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
 
 
 def _make_tables() -> None:
