@@ -35,6 +35,8 @@ class Driver:
     snapshots_always: bool = False
     #: With autocommit off, a read begins a transaction too.
     reads_begin_transactions: bool = True
+    #: ``execute`` takes a single statement, so that one which fails has done nothing at all.
+    executes_one_statement: bool = False
     #: A cursor that isn't exhausted keeps an old state of the database in view, or its own commit open.
     unfinished_cursors_matter: bool = False
 
@@ -79,6 +81,7 @@ class SQLiteDriver(Driver):
     snapshots_always = True
     reads_begin_transactions = False  # but for Python 3.12's autocommit=False, where one is always open
     unfinished_cursors_matter = True
+    executes_one_statement = True
 
     def status(self, raw: Any) -> str:
         return OPEN if raw.in_transaction else IDLE
