@@ -40,7 +40,7 @@ test-fuzz: ## fuzz codec and scanner for FUZZ_SECONDS each
 	scripts/fuzz.sh $(FUZZ_SECONDS)
 
 test-python: ## the tests of the Python face, on SQLite and on a PostgreSQL that they start themselves
-	@scripts/venv.sh test
+	@scripts/venv.sh test packages
 	scripts/apt.sh postgresql redis-server memcached faketime || [ -z "$${CI:-}" ]
 	.venv/bin/python -m pytest
 
