@@ -211,21 +211,17 @@ _VIEWS = {"read committed": COMMITTED, "repeatable read": SNAPSHOT}
 
 
 def _isolation(wrapper: BaseDatabaseWrapper) -> str:
-    """PostgreSQL: in the server's words."""
-    if (wrapper.settings_dict.get("OPTIONS") or {}).get("isolation_level") is not None:
-        # An enumeration of psycopg 3, and of psycopg 2 from Django 4.2 on; a plain number before.
-        chosen: Any = getattr(wrapper, "isolation_level", None)
-        name = getattr(chosen, "name", None) or {1: "READ_COMMITTED", 2: "REPEATABLE_READ"}.get(chosen, "")
-        return str(name).replace("_", " ").lower()
-    return server_facts(wrapper).isolation
+    driver = state_of(wrapper).driver
+    assert driver is not None
+    return driver.chosen_isolation(wrapper) or server_facts(wrapper).isolation
 
 
 def look_at_new_connection(sender: object, connection: BaseDatabaseWrapper, **kwargs: object) -> None:
     """Receiver of ``connection_created``: ask the server what it is, outside of any transaction."""
-    state_of(connection)
-    if connection.vendor != "postgresql":
+    driver = state_of(connection).driver
+    if driver is None or not driver.has_server:
         return
     try:
         identity_of(connection, ask=True)
     except Exception as error:  # whatever the driver raises: the page must not break here
-        trouble("server_facts", "A PostgreSQL server did not say which database it is: %s", error)
+        trouble("server_facts", "A database server did not say which one it is: %s", error)

@@ -1,0 +1,183 @@
+"""What each vendor's module gives: its driver, the catalog's form, and the two identities' parts."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import Enum
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils.safestring import SafeString
+
+IDLE, OPEN, FAILED, UNKNOWN = "idle", "open", "failed", "unknown"
+
+
+class Session(NamedTuple):
+    """A server's name for one connection, as a dead writer leaves it behind in the version table."""
+
+    name: bytes
+    ends_with_process: bool  # once the process is dead nothing of this session is left to commit
+
+
+class Driver:
+    """What the observer and the readers ask of a driver's connection (``raw``)."""
+
+    vendor: str
+    dialect: str
+    #: There is a server to be asked (``ask_server``); else the database is a file (``file_identity``).
+    has_server: bool = True
+    #: A transaction's reads all see the database as it was at its first read.
+    snapshots_always: bool = False
+    #: With autocommit off, a read begins a transaction too.
+    reads_begin_transactions: bool = True
+    #: A cursor that isn't exhausted keeps an old state of the database in view, or its own commit open.
+    unfinished_cursors_matter: bool = False
+
+    def status(self, raw: Any) -> str:
+        """IDLE: no transaction is open. OPEN: one is. FAILED: one is, and can only be rolled back.
+        UNKNOWN: the connection was lost, or is at work."""
+        raise NotImplementedError
+
+    def commits_by_itself(self, raw: Any, kind: str) -> bool:
+        """Whether a writing statement of ``kind`` commits itself, given that no transaction is open."""
+        raise NotImplementedError
+
+    def plain_parameter(self, value: Any) -> Any:
+        """A parameter of a type of its own as plain values that tell it from all others.
+
+        What the driver makes of it must follow from these. A value of an unknown type comes back as it is.
+        """
+        cls = type(value)
+        if cls in (list, tuple):
+            return cls(self.plain_parameter(one) for one in value)
+        if cls is SafeString:
+            return ("SafeString", str.__str__(value))
+        if isinstance(value, Enum):
+            return ("Enum", f"{cls.__module__}.{cls.__qualname__}", value.name, value.value)
+        return value
+
+    def may_read_the_clock(self, params: Any) -> bool:
+        """Whether the server may turn one of these parameters into the time of the statement."""
+        return False
+
+    def session(self, wrapper: BaseDatabaseWrapper) -> Session:
+        raise NotImplementedError
+
+    def session_is_gone(self, raw: Any, name: bytes) -> bool:
+        """Whether the server has no such session any more. Raises what the driver raises."""
+        raise NotImplementedError
+
+    def read_catalog(self, wrapper: BaseDatabaseWrapper) -> Catalog:
+        """The tables, as told over ``wrapper``'s open connection. Raises what the driver does."""
+        raise NotImplementedError
+
+    def file_identity(self, wrapper: BaseDatabaseWrapper) -> Identity:
+        """The identity of a database without a server."""
+        raise NotImplementedError
+
+    def ask_server(self, wrapper: BaseDatabaseWrapper) -> ServerFacts:
+        """What the server says of itself and of ``wrapper``'s connection. Raises what the driver does."""
+        raise NotImplementedError
+
+    def chosen_isolation(self, wrapper: BaseDatabaseWrapper) -> str | None:
+        """The level that the project's settings give every transaction, or None: the session's default."""
+        return None
+
+
+class Table(NamedTuple):
+    """One relation of the database."""
+
+    name: str
+    #: "table", or what else it is ("view", "foreign_table", "virtual_table", "row_security" …).
+    kind: str
+    #: Triggers or rules of the user's own: a write to it may write anything.
+    has_triggers: bool
+    #: Tables whose rows the database itself changes or deletes when rows of this one are (foreign keys).
+    acted_on: tuple[str, ...]
+
+
+class Catalog(NamedTuple):
+    """The tables of one database by bare name; a name that stands in several schemas is the worst of them."""
+
+    tables: dict[str, Table]
+    #: Lower-case names of functions that may write, beyond what the scanner knows.
+    writing_functions: frozenset[str]
+
+    def touched_by(self, name: str) -> tuple[set[str], bool]:
+        """The tables that a write to ``name`` may change, and whether that is all there is to it.
+
+        A second value of False means: anything may change (unknown table, view, triggers).
+        """
+        touched: set[str] = set()
+        waiting: list[str] = [name]
+        while waiting:
+            current = waiting.pop()
+            if current in touched:
+                continue
+            table = self.tables.get(current)
+            if table is None or table.kind != "table" or table.has_triggers:
+                return touched, False
+            touched.add(current)
+            waiting.extend(table.acted_on)
+        return touched, True
+
+
+PRIVATE = "private"
+
+
+class Identity(NamedTuple):
+    """Whose answer it is."""
+
+    #: Names the physical database, as text; ``private:…`` for one that only this process can see.
+    database: str
+    #: Digest over all that shapes an answer read through these settings.
+    key: str
+    #: Whether the database holds nothing yet, so that no other process can know older answers of it.
+    is_new: bool
+    #: A reason why reads can't be cached at all through these settings, or "".
+    uncacheable: str
+
+    @property
+    def is_private(self) -> bool:
+        return self.database.startswith(PRIVATE)
+
+
+class ServerFacts(NamedTuple):
+    """What a server says of itself and of one session."""
+
+    #: Names the physical database.
+    database: str
+    #: All that shapes the session's answers.
+    shaping: tuple[str, ...]
+    #: Names the session, as long as the server knows of it; the driver's own form.
+    backend: str
+    #: Of transactions that are begun plainly, in SQL's words and lower case.
+    isolation: str
+    #: Why its answers can't be cached, or "".
+    uncacheable: str
+    #: It has no tables yet.
+    is_new: bool
+
+
+def settings_key(wrapper: BaseDatabaseWrapper) -> tuple[Any, ...]:
+    """All of the project's settings that shape what this connection answers."""
+    own = wrapper.settings_dict
+    return (
+        type(wrapper).__module__,
+        str(own.get("NAME")),
+        str(own.get("HOST")),
+        str(own.get("PORT")),
+        str(own.get("USER")),
+        repr(sorted((own.get("OPTIONS") or {}).items(), key=str)),
+        str(wrapper.timezone_name),
+        bool(settings.USE_TZ),
+    )
+
+
+def digest(*parts: Any) -> str:
+    state = hashlib.sha256()
+    for part in parts:
+        text = repr(part).encode("utf-8", "backslashreplace")
+        state.update(len(text).to_bytes(8, "little") + text)
+    return state.hexdigest()[:32]
