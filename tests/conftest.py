@@ -10,7 +10,7 @@ import warnings
 
 import pytest
 
-from .servers import Memcached, PostgreSQL, Redis, ServerMissing
+from .servers import MariaDB, Memcached, PostgreSQL, Redis, ServerMissing
 
 _folder = tempfile.mkdtemp(prefix="cache_me_tests_")
 _missing: dict[str, str] = {}
@@ -22,13 +22,13 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["CACHE_ME_TEST_STORE"] = tempfile.mkdtemp(
         prefix="cache_me_tests_", dir="/dev/shm" if os.path.isdir("/dev/shm") else None
     )
-    try:
-        os.environ["CACHE_ME_TEST_PG_HOST"] = PostgreSQL().host
-        _make_database()
-    except (ServerMissing, ImportError) as missing:
-        if os.environ.get("CI"):
-            raise
-        _missing["postgresql"] = str(missing)
+    for name, start in (("postgresql", _start_postgresql), ("mysql", _start_mariadb)):
+        try:
+            start()
+        except (ServerMissing, ImportError) as missing:
+            if os.environ.get("CI"):
+                raise
+            _missing[name] = str(missing)
     import django
 
     django.setup()
@@ -40,11 +40,21 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(os.environ["CACHE_ME_TEST_STORE"], ignore_errors=True)
 
 
-def _make_database() -> None:
+def _start_mariadb() -> None:
+    import pymysql
+
+    socket = MariaDB().socket
+    with contextlib.closing(pymysql.connect(unix_socket=socket, user="root")) as connection:
+        connection.cursor().execute("CREATE DATABASE shop CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+    os.environ["CACHE_ME_TEST_MARIA_SOCKET"] = socket
+
+
+def _start_postgresql() -> None:
     try:
         import psycopg
     except ImportError:
         import psycopg2 as psycopg
+    os.environ["CACHE_ME_TEST_PG_HOST"] = PostgreSQL().host
     connection = psycopg.connect(host=os.environ["CACHE_ME_TEST_PG_HOST"], user="postgres", dbname="postgres")
     connection.autocommit = True
     with contextlib.closing(connection), connection.cursor() as cursor:
@@ -68,7 +78,7 @@ def _make_tables() -> None:
     connections["default"].close()
 
 
-@pytest.fixture(params=["default", "postgresql"])
+@pytest.fixture(params=["default", "postgresql", "mysql"])
 def alias(request: pytest.FixtureRequest) -> str:
     """The alias of an empty database, once per vendor."""
     if request.param in _missing:
@@ -88,11 +98,20 @@ def sqlite(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def postgresql(request: pytest.FixtureRequest) -> str:
-    if "postgresql" in _missing:
-        pytest.skip(_missing["postgresql"])
-    _clean("postgresql")
-    request.addfinalizer(lambda: _close("postgresql"))
-    return "postgresql"
+    return _of_server(request, "postgresql")
+
+
+@pytest.fixture
+def mysql(request: pytest.FixtureRequest) -> str:
+    return _of_server(request, "mysql")
+
+
+def _of_server(request: pytest.FixtureRequest, alias: str) -> str:
+    if alias in _missing:
+        pytest.skip(_missing[alias])
+    _clean(alias)
+    request.addfinalizer(lambda: _close(alias))
+    return alias
 
 
 def _clean(alias: str) -> None:
@@ -102,7 +121,8 @@ def _clean(alias: str) -> None:
     from django_cache_me import counters
 
     connections[alias].close()
-    with transaction.atomic(using=alias):  # constraints are looked at when it ends
+    # Constraints are looked at when it ends, or (MariaDB) not at all.
+    with transaction.atomic(using=alias), connections[alias].constraint_checks_disabled():
         for app in ("shop", "shapes", "everything", *(["pgfields"] if alias == "postgresql" else [])):
             for model in apps.get_app_config(app).get_models(include_auto_created=True):
                 if not model._meta.proxy:

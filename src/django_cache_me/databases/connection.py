@@ -13,6 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..log import trouble
 from ..stores.base import Store
+from ..stores.dependencies import ALL, SCHEMA, pack
 from ..stores.overlay import Overlay
 from ..stores.select import store_of
 from .drivers import FAILED, OPEN, UNKNOWN, Driver, driver_for
@@ -20,6 +21,7 @@ from .identity import Identity, identity_of, server_facts
 from .statements import TEMPORARY_OBJECTS, UNKNOWN_STATEMENT
 
 _ATTRIBUTE = "_cache_me_state"
+_EVERYTHING = pack([ALL, SCHEMA])
 
 #: What the reads of a transaction see: each statement what is committed then; all of them one snapshot; or
 #: something that no rule here covers.
@@ -222,6 +224,9 @@ def look_at_new_connection(sender: object, connection: BaseDatabaseWrapper, **kw
     if driver is None or not driver.has_server:
         return
     try:
-        identity_of(connection, ask=True)
+        identity = identity_of(connection, ask=True)
+        if identity is not None and identity.is_new:
+            # It may stand in the place of one that was dropped (MySQL: it has the same name).
+            store_for(connection, identity).bump(_EVERYTHING)
     except Exception as error:  # whatever the driver raises: the page must not break here
         trouble("server_facts", "A database server did not say which one it is: %s", error)

@@ -9,14 +9,18 @@ from __future__ import annotations
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .vendors.base import FAILED, IDLE, OPEN, UNKNOWN, Driver, Session
+from .vendors.mysql import MySQLDriver
 from .vendors.postgresql import PostgreSQLDriver
 from .vendors.sqlite import SQLiteDriver
 
 __all__ = ["FAILED", "IDLE", "OPEN", "UNKNOWN", "Driver", "Session", "driver_for"]
 
-_DRIVERS: dict[str, Driver] = {driver.vendor: driver for driver in (SQLiteDriver(), PostgreSQLDriver())}
+_DRIVERS: dict[str, Driver] = {
+    driver.vendor: driver for driver in (SQLiteDriver(), PostgreSQLDriver(), MySQLDriver())
+}
 
 
 def driver_for(wrapper: BaseDatabaseWrapper) -> Driver | None:
-    """The driver's class for this connection, or None if its vendor isn't supported."""
-    return _DRIVERS.get(wrapper.vendor)
+    """The driver's class for this connection, or None if its vendor or driver isn't supported."""
+    driver = _DRIVERS.get(wrapper.vendor)
+    return driver if driver is not None and driver.supports(wrapper) else None

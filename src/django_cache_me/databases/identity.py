@@ -16,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from .drivers import driver_for
 from .vendors.base import PRIVATE, Identity, ServerFacts, digest, settings_key
 
-__all__ = ["PRIVATE", "Identity", "ServerFacts", "identity_of", "server_facts"]
+__all__ = ["PRIVATE", "Identity", "ServerFacts", "identity_of", "is_known", "server_facts"]
 
 _FACTS = "_cache_me_facts"
 _remembered: dict[tuple[Any, ...], Identity] = {}
@@ -51,6 +51,12 @@ def identity_of(wrapper: BaseDatabaseWrapper, ask: bool) -> Identity | None:
     )
     _remembered[shaping] = identity
     return identity
+
+
+def is_known(wrapper: BaseDatabaseWrapper) -> bool:
+    """Whether the server was asked over the connection that is open now."""
+    known = wrapper.__dict__.get(_FACTS)
+    return known is not None and known[0] is wrapper.connection
 
 
 def server_facts(wrapper: BaseDatabaseWrapper) -> ServerFacts:

@@ -25,6 +25,8 @@ class Script(NamedTuple):
     kind: str
     #: Nothing but reading: no write, no transaction control, no change of the session.
     only_reads: bool
+    #: Nothing but settings of the session.
+    only_sets: bool
     #: The tables read and written, by bare name in the dialect's folding.
     reads: frozenset[str]
     writes: frozenset[str]
@@ -63,21 +65,24 @@ def read_script(sql: str, dialect: str) -> Script:
         return UNREADABLE._replace(writes_anything=False, may_commit=False, session_change="")
     first = statements[0]
     several = len(statements) > 1
+    # MySQL's schemas are databases of their own, which the catalog and the versions don't tell of.
+    elsewhere = dialect == "mysql" and any(schema for s in statements for schema, _ in s.reads)
     kinds = {statement.kind for statement in statements}
     unknown = "unknown" in kinds
     writes_anything = unknown or (several and not kinds <= _READING_KINDS)
-    changes = [_session_change(statement) for statement in statements]
+    changes = [_session_change(statement, dialect) for statement in statements]
     special = [_special_transaction(statement) for statement in statements]
     only_reads = kinds <= _READING_KINDS and not any(changes) and not any(s.writes for s in statements)
     return Script(
         kind="script" if several else first.kind,
         only_reads=only_reads,
+        only_sets=kinds == {"set"} and all(s.set_name != "autocommit" for s in statements),
         reads=frozenset(name for s in statements for _, name in s.reads),
         writes=frozenset(name for s in statements for _, name in s.writes),
         writes_anything=writes_anything or _writes_elsewhere(statements, dialect),
         changes_schema="ddl" in kinds,
         begins="begin" in kinds,
-        commits="commit" in kinds,
+        commits="commit" in kinds or (dialect == "mysql" and any(map(_commits_implicitly, statements))),
         may_commit=unknown or (several and not kinds <= _READING_KINDS),
         rolls_back="rollback" in kinds or "rollback_to_savepoint" in kinds,
         is_savepoint="savepoint" in kinds,
@@ -86,17 +91,33 @@ def read_script(sql: str, dialect: str) -> Script:
         session_change=next(filter(None, changes), ""),
         functions=frozenset(name for s in statements for name in s.functions),
         returning=any(s.returning for s in statements),
-        readable=not several and first.readable and not first.writes,
-        reason="" if not several and first.readable else (first.reason or "several_statements"),
+        readable=not several and first.readable and not first.writes and not elsewhere,
+        reason=_reason(first, several, elsewhere),
     )
 
 
-def _session_change(statement: Any) -> str:
+def _reason(first: Any, several: bool, elsewhere: bool) -> str:
+    if several or not first.readable:
+        return first.reason or "several_statements"
+    return "other_schema" if elsewhere else ""
+
+
+def _commits_implicitly(statement: Any) -> bool:
+    """MySQL: what commits the open transaction before it is executed, and begins another one or none."""
+    if statement.kind == "set":
+        return bool(statement.set_name == "autocommit")
+    return statement.kind in ("ddl", "truncate", "begin")
+
+
+def _session_change(statement: Any, dialect: str) -> str:
     if statement.kind == "unknown":
         return UNKNOWN_STATEMENT
     if statement.temporary:
         return TEMPORARY_OBJECTS
-    return "session_change" if statement.session_change else ""
+    # MySQL: SET TRANSACTION is of the next transaction, be it a single statement.
+    if statement.session_change or (dialect == "mysql" and statement.sets_transaction):
+        return "session_change"
+    return ""
 
 
 def _special_transaction(statement: Any) -> str:
@@ -115,6 +136,8 @@ def _writes_elsewhere(statements: tuple[Any, ...], dialect: str) -> bool:
         for schema, _ in statement.writes:
             if schema in _FOREIGN_SCHEMAS or (schema and dialect == "sqlite" and schema != "main"):
                 return True
+            if schema and dialect == "mysql":  # a database of its own
+                return True
     return False
 
 
@@ -122,6 +145,7 @@ def _writes_elsewhere(statements: tuple[Any, ...], dialect: str) -> bool:
 UNREADABLE = Script(
     kind="unknown",
     only_reads=False,
+    only_sets=False,
     reads=frozenset(),
     writes=frozenset(),
     writes_anything=True,

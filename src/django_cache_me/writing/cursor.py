@@ -8,6 +8,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..databases.connection import SNAPSHOT, ConnectionState, view_of
 from ..databases.drivers import IDLE, Driver
+from ..databases.identity import is_known
 from ..databases.statements import COPY, UNREADABLE, Script, read_script
 from .announcement import Announcement, announce
 from .write_set import add_writes, place_of
@@ -80,26 +81,32 @@ class ObservedCursor:
             if not self._wrapper.autocommit and driver.status(state.raw) == IDLE:
                 state.end_transaction()
                 self._take_clock()
-            result = call(*args, **kwargs)
+            result = self._call(script, call, args, kwargs)
             self._rows_are_coming(script)
             return result
+        if script.only_sets and driver.facts_hold_settings and not is_known(self._wrapper):
+            return call(*args, **kwargs)
         was_open = driver.status(state.raw) != IDLE
         self._before(script, was_open)
         commits = (
             script.commits
             or script.may_commit
             or (script.releases and state.began_by_savepoint)
-            or (not was_open and driver.commits_by_itself(state.raw, script.kind))
+            or (
+                not (was_open and driver.status_is_certain)
+                and driver.commits_by_itself(state.raw, script.kind)
+            )
         )
         announcement = announce(self._wrapper, state) if commits else None
         try:
-            result = call(*args, **kwargs)
+            result = self._call(script, call, args, kwargs)
         except BaseException:
             if announcement is not None:
                 announcement.end()
             self._after(script)
             raise
         self._rows_are_coming(script)
+        lazy = lazy or driver.answers_late(self._cursor, script)
         if announcement is not None and (lazy or (self._unfinished and script.returning)):
             self._announcement, announcement = announcement, None
             self._lazy = lazy
@@ -107,6 +114,15 @@ class ObservedCursor:
         if announcement is not None:
             announcement.finish()
         return result
+
+    def _call(self, script: Script, call: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
+        succeeded = False
+        try:
+            result = call(*args, **kwargs)
+            succeeded = True
+            return result
+        finally:
+            self._driver.executed(self._state.raw, script, succeeded)
 
     def _before(self, script: Script, was_open: bool) -> None:
         state = self._state
@@ -119,6 +135,8 @@ class ObservedCursor:
                 )
             if script.begins or script.is_savepoint or not self._wrapper.autocommit:
                 self._take_clock()
+        if script.begins:
+            state.snapshot_exists = False
         if script.special_transaction:
             state.special_transaction = script.special_transaction
         if script.session_change:
@@ -147,7 +165,7 @@ class ObservedCursor:
             self._state.end_transaction()
 
     def _rows_are_coming(self, script: Script) -> None:
-        if script.reads or script.writes:
+        if self._driver.makes_snapshot(script):
             self._state.snapshot_exists = True
         if self._driver.unfinished_cursors_matter and self._cursor.description is not None:
             self._unfinished = True
@@ -156,7 +174,7 @@ class ObservedCursor:
     # What ends a cursor's work.
 
     def _finish(self) -> None:
-        self._lazy = False
+        lazy, self._lazy = self._lazy, False
         if self._unfinished:
             self._unfinished = False
             self._state.unfinished_cursors -= 1
@@ -165,6 +183,11 @@ class ObservedCursor:
             self._state.overlay.wrote(self._written)
         self._written = frozenset()
         if announcement is not None:
+            try:
+                if lazy:
+                    self._driver.drain(self._cursor)
+            except Exception:  # of a statement whose answer nobody has asked for
+                announcement.end()
             self._end_transaction_if_over()
             announcement.finish()
 

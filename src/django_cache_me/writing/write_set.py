@@ -84,7 +84,7 @@ def _placed_tables(
     catalog = catalog_of(wrapper, identity.database, (version.versions.hex(),))
     touched: set[str] = set()
     complete = True
-    if script.functions & catalog.writing_functions:
+    if catalog.may_write(script.functions):
         complete = False
         state.changed = UNKNOWN_STATEMENT
     for name in script.writes:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, Iterable, NamedTuple
 
 from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.safestring import SafeString
+
+from ..statements import Script
 
 IDLE, OPEN, FAILED, UNKNOWN = "idle", "open", "failed", "unknown"
 
@@ -27,12 +29,20 @@ class Driver:
     dialect: str
     #: There is a server to be asked (``ask_server``); else the database is a file (``file_identity``).
     has_server: bool = True
+    #: Whether :meth:`status` knows. Else OPEN means that a transaction may be open, and IDLE is sure.
+    status_is_certain: bool = True
+    #: What is SET before the server is asked what it is shapes its answer to that, and needs no mark.
+    facts_hold_settings: bool = False
     #: A transaction's reads all see the database as it was at its first read.
     snapshots_always: bool = False
     #: With autocommit off, a read begins a transaction too.
     reads_begin_transactions: bool = True
     #: A cursor that isn't exhausted keeps an old state of the database in view, or its own commit open.
     unfinished_cursors_matter: bool = False
+
+    def supports(self, wrapper: BaseDatabaseWrapper) -> bool:
+        """Whether ``wrapper`` (of this vendor) uses a driver that is known here."""
+        return True
 
     def status(self, raw: Any) -> str:
         """IDLE: no transaction is open. OPEN: one is. FAILED: one is, and can only be rolled back.
@@ -42,6 +52,27 @@ class Driver:
     def commits_by_itself(self, raw: Any, kind: str) -> bool:
         """Whether a writing statement of ``kind`` commits itself, given that no transaction is open."""
         raise NotImplementedError
+
+    def executed(self, raw: Any, script: Script, succeeded: bool) -> None:
+        """Told after each statement, where the driver itself keeps no count of transactions."""
+
+    def ended(self, raw: Any) -> None:
+        """Told after each commit and rollback by the driver's own methods."""
+
+    def is_ended_by_autocommit(self, raw: Any, autocommit: bool) -> bool:
+        """Whether setting ``autocommit`` is going to commit what is open, and :meth:`ended` is to be told."""
+        return False
+
+    def makes_snapshot(self, script: Script) -> bool:
+        """Whether executing ``script`` in a transaction fixes the snapshot that its reads see."""
+        return bool(script.reads or script.writes)
+
+    def answers_late(self, cursor: Any, script: Script) -> bool:
+        """Whether the server may still be executing ``script`` when the driver's ``execute`` has returned."""
+        return False
+
+    def drain(self, cursor: Any) -> None:
+        """Wait until what was executed with ``cursor`` is over. Raises what the driver raises."""
 
     def plain_parameter(self, value: Any) -> Any:
         """A parameter of a type of its own as plain values that tell it from all others.
@@ -85,11 +116,16 @@ class Driver:
         return None
 
 
+#: Kinds of tables whose rows are in themselves alone.
+_PLACED = ("table", "non_transactional")
+
+
 class Table(NamedTuple):
     """One relation of the database."""
 
     name: str
-    #: "table", or what else it is ("view", "foreign_table", "virtual_table", "row_security" …).
+    #: "table", or what else it is ("view", "foreign_table", "virtual_table", "row_security" …). Rows of a
+    #: "non_transactional" one are its own alone, too.
     kind: str
     #: Triggers or rules of the user's own: a write to it may write anything.
     has_triggers: bool
@@ -103,6 +139,16 @@ class Catalog(NamedTuple):
     tables: dict[str, Table]
     #: Lower-case names of functions that may write, beyond what the scanner knows.
     writing_functions: frozenset[str]
+    #: A function that is called by a qualified name is a user's, and may write.
+    qualified_functions_write: bool = False
+
+    def may_write(self, functions: Iterable[str]) -> bool:
+        """Whether one of ``functions`` (as the scanner names them) may write."""
+        return any(
+            name.rpartition(".")[2] in self.writing_functions
+            or ("." in name and self.qualified_functions_write)
+            for name in functions
+        )
 
     def touched_by(self, name: str) -> tuple[set[str], bool]:
         """The tables that a write to ``name`` may change, and whether that is all there is to it.
@@ -116,7 +162,7 @@ class Catalog(NamedTuple):
             if current in touched:
                 continue
             table = self.tables.get(current)
-            if table is None or table.kind != "table" or table.has_triggers:
+            if table is None or table.kind not in _PLACED or table.has_triggers:
                 return touched, False
             touched.add(current)
             waiting.extend(table.acted_on)
