@@ -120,6 +120,18 @@ class MariaDB:
             if self._process.poll() is not None or time.monotonic() > give_up:
                 raise RuntimeError(f"mariadbd did not start:\n{(self.directory / 'log').read_text()}")
             time.sleep(0.02)
+        self._load_time_zones()
+
+    def _load_time_zones(self) -> None:
+        """Those that the tests name: all of them would take seconds."""
+        client, program = shutil.which("mariadb"), shutil.which("mariadb-tzinfo-to-sql")
+        for zone in ("UTC", "Europe/Berlin"):
+            sql = subprocess.run(
+                [str(program), f"/usr/share/zoneinfo/{zone}", zone], check=True, stdout=subprocess.PIPE
+            ).stdout
+            subprocess.run(
+                [str(client), "--socket", self.socket, "-u", "root", "mysql"], check=True, input=sql
+            )
 
     def stop(self) -> None:
         atexit.unregister(self.stop)

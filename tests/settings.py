@@ -42,7 +42,11 @@ if os.environ.get("CACHE_ME_TEST_MARIA_SOCKET"):
         "ENGINE": "django.db.backends.mysql",
         "NAME": "shop",
         "USER": "root",
-        "OPTIONS": {"unix_socket": os.environ["CACHE_ME_TEST_MARIA_SOCKET"], "charset": "utf8mb4"},
+        "OPTIONS": {
+            "unix_socket": os.environ["CACHE_ME_TEST_MARIA_SOCKET"],
+            "charset": "utf8mb4",
+            "client_flag": 65536,  # several statements in one text, as mysqlclient always takes them
+        },
     }
 if "postgresql" in DATABASES:
     INSTALLED_APPS += ["django.contrib.postgres", "tests.pgfields"]

@@ -174,7 +174,7 @@ class ObservedCursor:
     # What ends a cursor's work.
 
     def _finish(self) -> None:
-        lazy, self._lazy = self._lazy, False
+        self._drain()
         if self._unfinished:
             self._unfinished = False
             self._state.unfinished_cursors -= 1
@@ -183,13 +183,19 @@ class ObservedCursor:
             self._state.overlay.wrote(self._written)
         self._written = frozenset()
         if announcement is not None:
-            try:
-                if lazy:
-                    self._driver.drain(self._cursor)
-            except Exception:  # of a statement whose answer nobody has asked for
-                announcement.end()
             self._end_transaction_if_over()
             announcement.finish()
+
+    def _drain(self) -> None:
+        """Wait for what the server is still at work on."""
+        lazy, self._lazy = self._lazy, False
+        if not lazy or self._announcement is None:
+            return
+        try:
+            self._driver.drain(self._state.raw, self._cursor)
+        except Exception:  # of a statement whose answer nobody has asked for
+            announcement, self._announcement = self._announcement, None
+            announcement.end()
 
     def _exhausted(self) -> None:
         if self._unfinished and not self._lazy:
@@ -239,6 +245,7 @@ class ObservedCursor:
             raise
 
     def close(self) -> Any:
+        self._drain()
         try:
             return self._cursor.close()
         finally:
@@ -246,6 +253,7 @@ class ObservedCursor:
 
     def __del__(self) -> None:
         if self._unfinished or self._announcement is not None:
+            self._drain()
             try:
                 self._cursor.close()
             except Exception:  # the connection is closed already: nothing is pending then

@@ -71,7 +71,7 @@ class Driver:
         """Whether the server may still be executing ``script`` when the driver's ``execute`` has returned."""
         return False
 
-    def drain(self, cursor: Any) -> None:
+    def drain(self, raw: Any, cursor: Any) -> None:
         """Wait until what was executed with ``cursor`` is over. Raises what the driver raises."""
 
     def plain_parameter(self, value: Any) -> Any:

@@ -19,6 +19,7 @@ from .base import IDLE, OPEN, UNKNOWN, Catalog, Driver, ServerFacts, Session, Ta
 
 #: The attribute of a driver's connection: a transaction may be open.
 _MAY_BE_OPEN = "_cache_me_may_be_open"
+_SERVER_STATUS_IN_TRANS = 1
 #: The numbers of errors that the client itself finds: the connection is lost, or out of step.
 _CLIENT_ERRORS = range(2000, 3000)
 
@@ -69,9 +70,11 @@ class MySQLDriver(Driver):
             base.__name__ == "SSCursor" for base in type(_innermost(cursor)).__mro__
         )
 
-    def drain(self, cursor: Any) -> None:
+    def drain(self, raw: Any, cursor: Any) -> None:
         while cursor.nextset():
             pass
+        if getattr(raw, _MAY_BE_OPEN, False) and raw.get_autocommit() and not _in_transaction(raw):
+            self.ended(raw)
 
     def session(self, wrapper: BaseDatabaseWrapper) -> Session:
         from ..identity import server_facts
@@ -102,6 +105,18 @@ def _is_lost(raw: Any) -> bool:
     # PyMySQL closes what is lost; mysqlclient remembers the last call's error.
     errno = getattr(raw, "errno", None)
     return errno is not None and errno() in _CLIENT_ERRORS
+
+
+def _in_transaction(raw: Any) -> bool:
+    """Whether a transaction is open, as the server says; True where it can't."""
+    with _plain_cursor(raw) as cursor:
+        if hasattr(raw, "server_status"):  # PyMySQL: of the last answer that had no rows
+            cursor.execute("DO 0")
+            return bool(raw.server_status & _SERVER_STATUS_IN_TRANS)
+        if "mariadb" not in _text(raw.get_server_info()).lower():
+            return True
+        cursor.execute("SELECT @@in_transaction")
+        return bool(cursor.fetchone()[0])
 
 
 def _surely_ends(script: Script) -> bool:
