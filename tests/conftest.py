@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import tempfile
@@ -40,29 +39,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(os.environ["CACHE_ME_TEST_STORE"], ignore_errors=True)
 
 
-def _start_mariadb() -> None:
-    import pymysql
-
-    socket = MariaDB().socket
-    with contextlib.closing(pymysql.connect(unix_socket=socket, user="root")) as connection:
-        connection.cursor().execute("CREATE DATABASE shop CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
-    os.environ["CACHE_ME_TEST_MARIA_SOCKET"] = socket
-
-
 def _start_postgresql() -> None:
-    try:
-        import psycopg
-    except ImportError:
-        import psycopg2 as psycopg
-    os.environ["CACHE_ME_TEST_PG_HOST"] = PostgreSQL().host
-    connection = psycopg.connect(host=os.environ["CACHE_ME_TEST_PG_HOST"], user="postgres", dbname="postgres")
-    connection.autocommit = True
-    with contextlib.closing(connection), connection.cursor() as cursor:
-        cursor.execute("CREATE DATABASE shop")
-    connection = psycopg.connect(host=os.environ["CACHE_ME_TEST_PG_HOST"], user="postgres", dbname="shop")
-    connection.autocommit = True
-    with contextlib.closing(connection), connection.cursor() as cursor:
-        cursor.execute("CREATE EXTENSION hstore")
+    server = PostgreSQL()
+    server.make_database("shop")
+    os.environ["CACHE_ME_TEST_PG_HOST"] = server.host
+
+
+def _start_mariadb() -> None:
+    server = MariaDB()
+    server.make_database("shop")
+    os.environ["CACHE_ME_TEST_MARIA_SOCKET"] = server.socket
 
 
 def _make_tables() -> None:
@@ -125,7 +111,7 @@ def _clean(alias: str) -> None:
     with transaction.atomic(using=alias), connections[alias].constraint_checks_disabled():
         for app in ("shop", "shapes", "everything", *(["pgfields"] if alias == "postgresql" else [])):
             for model in apps.get_app_config(app).get_models(include_auto_created=True):
-                if not model._meta.proxy:
+                if not model._meta.proxy and model._meta.managed:
                     model._base_manager.using(alias).all()._raw_delete(alias)
     counters.reset()
 

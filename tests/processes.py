@@ -9,15 +9,18 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any
+from typing import Any, Sequence
 
 
 class Worker:
-    """A process of its own with Django set up; killed at the end of its ``with`` block."""
+    """A process of its own with Django set up; killed at the end of its ``with`` block.
 
-    def __init__(self, **environment: str) -> None:
+    ``within``: a command that runs it, such as ``unshare``.
+    """
+
+    def __init__(self, within: Sequence[str] = (), **environment: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.processes"],
+            [*within, sys.executable, "-m", "tests.processes"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -68,13 +71,16 @@ def serve() -> None:
 
     django.setup()
     from django.core.cache import caches
+    from django.core.management import call_command
     from django.db import connections, transaction
 
     import django_cache_me
+    from tests import crashing
     from tests.shop import models
 
     namespace: dict[str, Any] = {
         "caches": caches,
+        "call_command": call_command,
         "connections": connections,
         "transaction": transaction,
         "cache_me": django_cache_me,
@@ -95,7 +101,7 @@ def serve() -> None:
         with connections[alias].cursor() as cursor:
             cursor.execute(text)
 
-    namespace.update(names=names, hits_of=hits_of, sql=sql, state={})
+    namespace.update(do=crashing.do, names=names, hits_of=hits_of, sql=sql, state={})
     for line in sys.stdin:
         try:
             answer = {"value": eval(json.loads(line), namespace)}

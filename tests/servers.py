@@ -55,17 +55,41 @@ class PostgreSQL:
             shutil.chown(self.directory, self._user)
         self._data = self.directory / "data"
         self._run("initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
-        options = f"-k {self.directory} -c listen_addresses= -c fsync=off -c max_prepared_transactions=5"
-        self._run("pg_ctl", "-D", self._data, "-w", "-l", self.directory / "log", "-o", options, "start")
+        self._options = (
+            f"-k {self.directory} -c listen_addresses= -c fsync=off -c max_prepared_transactions=5"
+        )
+        self.start()
         atexit.register(self.stop)
 
     @property
     def host(self) -> str:
         return str(self.directory)
 
+    def make_database(self, name: str) -> None:
+        try:
+            import psycopg
+        except ImportError:
+            import psycopg2 as psycopg
+        for database, statement in (
+            ("postgres", f"CREATE DATABASE {name}"),
+            (name, "CREATE EXTENSION hstore"),
+        ):
+            connection = psycopg.connect(host=self.host, user="postgres", dbname=database)
+            connection.autocommit = True
+            with contextlib.closing(connection), connection.cursor() as cursor:
+                cursor.execute(statement)
+
+    def start(self) -> None:
+        log = self.directory / "log"
+        self._run("pg_ctl", "-D", self._data, "-w", "-l", log, "-o", self._options, "start")
+
+    def kill(self) -> None:
+        """Stop it at once, as a crash does; :meth:`start` recovers it."""
+        self._run("pg_ctl", "-D", self._data, "-m", "immediate", "stop", check=False)
+
     def stop(self) -> None:
         atexit.unregister(self.stop)
-        self._run("pg_ctl", "-D", self._data, "-m", "immediate", "stop", check=False)
+        self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _run(self, program: str, *arguments: object, check: bool = True) -> None:
@@ -121,6 +145,13 @@ class MariaDB:
                 raise RuntimeError(f"mariadbd did not start:\n{(self.directory / 'log').read_text()}")
             time.sleep(0.02)
         self._load_time_zones()
+
+    def make_database(self, name: str) -> None:
+        import pymysql
+
+        with contextlib.closing(pymysql.connect(unix_socket=self.socket, user="root")) as connection:
+            cursor = connection.cursor()
+            cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
 
     def _load_time_zones(self) -> None:
         """Those that the tests name: all of them would take seconds."""

@@ -501,6 +501,7 @@ def fetched(wrapper, sql):
 
 def test_repeatable_read_with_own_writes(postgresql, isolated):
     isolated("repeatable read")
+    list(Product.objects.using(postgresql).all())
     with undone(postgresql), another(postgresql) as other:
         Category.objects.using(postgresql).create(name="a")
         assert names(postgresql) == ["a"]
@@ -509,6 +510,7 @@ def test_repeatable_read_with_own_writes(postgresql, isolated):
         write(other, "INSERT INTO shop_tag (word) VALUES ('x')")
         assert names(postgresql) == ["a"]
         assert words(postgresql) == []
+        assert_hit(postgresql, lambda: list(Product.objects.using(postgresql).all()))
     assert names(postgresql) == ["b"]
     assert words(postgresql) == ["x"]
 

@@ -21,6 +21,8 @@ DEFAULTS: dict[str, Any] = {
     "WARM_ON_INVALIDATE": False,
     "WARMERS": {},
     "CACHE": "default",
+    "PREFIX": None,
+    "REPLICAS": {},
 }
 
 

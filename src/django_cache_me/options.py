@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any
+from typing import Any, Sequence
 
+from django.apps import apps
 from django.db.models import Model
 
 from .exceptions import RegistrationError
@@ -23,12 +24,16 @@ class CacheMeOptions:
     cache_queryset: bool = True
     #: Seconds of life of an entry; None: the setting ``DJANGO_CACHE_ME_TIMEOUT``.
     timeout: int | None = None
+    #: Other tables that this one's rows change with, or that a write to it writes, and that no SQL text
+    #: names: what a view reads, what triggers write. Models, ``"app.Model"`` or names of tables. None:
+    #: undeclared; a view is served without a cache, and a write to a table with triggers bumps everything.
+    depends_on: Sequence[type[Model] | str] | None = None
 
     def __init__(self, model_class: type[Model]) -> None:
         self.model_class = model_class
 
 
-OPTION_NAMES = ("cache_table", "cache_queryset", "timeout")
+OPTION_NAMES = ("cache_table", "cache_queryset", "timeout", "depends_on")
 
 
 def check_options(options: CacheMeOptions) -> None:
@@ -45,6 +50,7 @@ def check_options(options: CacheMeOptions) -> None:
         if not isinstance(value, bool):
             raise RegistrationError(f"{owner}.{name} must be True or False, not {value!r}.")
     check_timeout(options.timeout, f"{owner}.timeout")
+    _check_depends_on(options.depends_on, f"{owner}.depends_on")
     if not isinstance(getattr(options, "model_class", None), type):
         raise RegistrationError(f"{owner}.__init__ must call super().__init__(model_class).")
 
@@ -55,6 +61,22 @@ def check_timeout(timeout: Any, where: str) -> None:
         return
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0:
         raise RegistrationError(f"{where} must be a positive number of seconds or None, not {timeout!r}.")
+
+
+def _check_depends_on(depends_on: Any, where: str) -> None:
+    if depends_on is None:
+        return
+    if not isinstance(depends_on, (list, tuple)):
+        raise RegistrationError(f"{where} must be a list of models, not {depends_on!r}.")
+    for one in depends_on:
+        if isinstance(one, str):
+            try:
+                if "." in one:
+                    apps.get_model(one)
+            except (LookupError, ValueError):
+                raise RegistrationError(f"{where} names {one!r}, which is no model.") from None
+        elif not (isinstance(one, type) and issubclass(one, Model)):
+            raise RegistrationError(f"{where} takes models or names of them, not {one!r}.")
 
 
 def _named_values(options: CacheMeOptions) -> dict[str, Any]:

@@ -17,6 +17,8 @@ class CacheMeRegistry:
 
     def __init__(self) -> None:
         self._options: dict[type[Model], CacheMeOptions] = {}
+        #: Another one after each change; for what is worked out from the registry.
+        self.revision = 0
 
     def register(self, model: type[Model], options_class: type[CacheMeOptions]) -> None:
         """Register ``model``; raises :class:`RegistrationError` for what can't be right."""
@@ -29,11 +31,13 @@ class CacheMeRegistry:
         options = options_class(model)
         check_options(options)
         self._options[model] = options
+        self.revision += 1
 
     def unregister(self, model: type[Model]) -> None:
         """Forget ``model``; for tests."""
         if self._options.pop(model, None) is None:
             raise RegistrationError(f"{model!r} is not registered.")
+        self.revision += 1
 
     def get_registered_models(self) -> list[type[Model]]:
         return list(self._options)

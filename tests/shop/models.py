@@ -116,3 +116,19 @@ class Plain(models.Model):
 class Sketch(models.Model):
     class Meta:
         abstract = True
+
+
+class NamedCategory(models.Model):
+    """A view over the categories, which tests create for themselves."""
+
+    name = models.CharField(max_length=50)
+
+    class Meta:
+        managed = False
+        db_table = "shop_named_category"
+
+
+class Log(models.Model):
+    """Written by triggers, which tests create for themselves."""
+
+    text = models.CharField(max_length=50)

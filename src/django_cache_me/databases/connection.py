@@ -12,16 +12,19 @@ from typing import Any, Iterable
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..log import trouble
-from ..stores.base import Store
+from ..stores.base import Clock, Store
 from ..stores.dependencies import ALL, SCHEMA, pack
 from ..stores.overlay import Overlay
 from ..stores.select import store_of
 from .drivers import FAILED, OPEN, UNKNOWN, Driver, driver_for
 from .identity import Identity, identity_of, server_facts
-from .statements import TEMPORARY_OBJECTS, UNKNOWN_STATEMENT
+from .raw_connections import remember, remembered_of
+from .statements import OTHER_SCHEMA, SESSION_CHANGE, TEMPORARY_OBJECTS, UNKNOWN_STATEMENT
+from .tenants import NoPrefix, prefix_of
 
 _ATTRIBUTE = "_cache_me_state"
 _EVERYTHING = pack([ALL, SCHEMA])
+_CHANGED = "changed"
 
 #: What the reads of a transaction see: each statement what is committed then; all of them one snapshot; or
 #: something that no rule here covers.
@@ -32,8 +35,8 @@ class ConnectionState:
     """One driver connection, as far as caching is concerned."""
 
     __slots__ = (
+        "_changed",
         "began_by_savepoint",
-        "changed",
         "clock",
         "driver",
         "overlay",
@@ -50,13 +53,24 @@ class ConnectionState:
     def __init__(self, raw: Any, driver: Driver | None) -> None:
         self.raw = raw
         self.driver = driver
-        #: Why this session's answers are its own until it is closed, or "".
-        self.changed = ""
+        self._changed: str = remembered_of(raw, _CHANGED, "")
         #: Cursors that were executed and not yet exhausted or closed (SQLite).
         self.unfinished_cursors = 0
         #: COMMITTED, SNAPSHOT or OTHER; "" until it is asked for.
         self.view = ""
         self.end_transaction()
+
+    @property
+    def changed(self) -> str:
+        """Why this session's answers are its own until it is closed, or ""; a pool hands it on so."""
+        return self._changed
+
+    @changed.setter
+    def changed(self, reason: str) -> None:
+        # What is worse stays: objects of its own can't be told apart by a prefix.
+        if self._changed in ("", SESSION_CHANGE):
+            self._changed = reason
+            remember(self.raw, _CHANGED, reason)
 
     def end_transaction(self) -> None:
         #: The write set: dependencies that the open transaction's writes will bump.
@@ -70,7 +84,7 @@ class ConnectionState:
         self.special_transaction = ""
         self.began_by_savepoint = False
         #: The store's clock before the transaction began, where reads see a snapshot.
-        self.clock: int | None = None
+        self.clock: Clock | None = None
         self.snapshot_exists = False
 
     def wrote(self, dependencies: Iterable[int], tables: Iterable[str]) -> None:
@@ -90,7 +104,15 @@ class ConnectionState:
         """
         if self.driver is None or not self.changed:
             return False
-        return self.changed in (TEMPORARY_OBJECTS, UNKNOWN_STATEMENT) or self.driver.dialect == "sqlite"
+        if self.changed in (TEMPORARY_OBJECTS, UNKNOWN_STATEMENT, OTHER_SCHEMA):
+            return True
+        return self.driver.dialect == "sqlite"
+
+    @property
+    def is_told_apart(self) -> bool:
+        """Whether a prefix tells this session from those that see other things: it was but told whom it
+        serves (``SET``, ``set_config``), and has no objects of its own."""
+        return self.driver is not None and self.driver.dialect != "sqlite" and self.changed == SESSION_CHANGE
 
     @property
     def in_transaction(self) -> bool:
@@ -128,15 +150,16 @@ def known_store(wrapper: BaseDatabaseWrapper) -> Store | None:
 class Footing:
     """How a read stands to the shared store."""
 
-    __slots__ = ("may_fill", "may_hit", "overlay", "reason", "snapshot_clock")
+    __slots__ = ("may_fill", "may_hit", "overlay", "prefix", "reason", "snapshot_clock")
 
     def __init__(
         self,
         may_hit: bool,
         may_fill: bool,
         reason: str = "",
-        snapshot_clock: int | None = None,
+        snapshot_clock: Clock | None = None,
         overlay: Overlay | None = None,
+        prefix: str | None = None,
     ) -> None:
         self.may_hit = may_hit
         self.may_fill = may_fill
@@ -147,6 +170,8 @@ class Footing:
         #: The transaction has written: reads of what it has written meet this in place of the shared store,
         #: whatever else stands here.
         self.overlay = overlay
+        #: Whom the session serves, where the project tells that.
+        self.prefix = prefix
 
 
 OUTSIDE = Footing(may_hit=True, may_fill=True)
@@ -154,14 +179,27 @@ OUTSIDE = Footing(may_hit=True, may_fill=True)
 
 def footing_of(wrapper: BaseDatabaseWrapper) -> Footing:
     """How a read over ``wrapper`` stands to the shared store now (DESIGN, "Transactions")."""
+    try:
+        prefix = prefix_of(wrapper.alias)
+    except NoPrefix:
+        return _alone("prefix_failed")
     state = state_of(wrapper)
-    driver = state.driver
-    if driver is None:
+    if state.driver is None:
         return _alone("unsupported_database")
     if state.raw is None:
-        return OUTSIDE
-    if state.changed:
+        footing = OUTSIDE
+    elif state.changed and not (prefix is not None and state.is_told_apart):
         return _alone("changed_session")
+    else:
+        footing = _footing_of_open(wrapper, state, state.driver)
+    if prefix is None:
+        return footing
+    return Footing(
+        footing.may_hit, footing.may_fill, footing.reason, footing.snapshot_clock, footing.overlay, prefix
+    )
+
+
+def _footing_of_open(wrapper: BaseDatabaseWrapper, state: ConnectionState, driver: Driver) -> Footing:
     status = driver.status(state.raw)
     if status == UNKNOWN:
         return _alone("connection_state")
@@ -221,7 +259,10 @@ def _isolation(wrapper: BaseDatabaseWrapper) -> str:
 def look_at_new_connection(sender: object, connection: BaseDatabaseWrapper, **kwargs: object) -> None:
     """Receiver of ``connection_created``: ask the server what it is, outside of any transaction."""
     driver = state_of(connection).driver
-    if driver is None or not driver.has_server:
+    if driver is None:
+        return
+    driver.has_connected(connection)
+    if not driver.has_server:
         return
     try:
         identity = identity_of(connection, ask=True)

@@ -11,12 +11,15 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .drivers import driver_for
+from .raw_connections import remember, remembered_of
+from .replicas import primary_of
 from .vendors.base import PRIVATE, Identity, ServerFacts, digest, settings_key
 
-__all__ = ["PRIVATE", "Identity", "ServerFacts", "identity_of", "is_known", "server_facts"]
+__all__ = ["PRIVATE", "Identity", "ServerFacts", "identity_of", "is_to_be_asked", "server_facts"]
 
 _FACTS = "_cache_me_facts"
 _remembered: dict[tuple[Any, ...], Identity] = {}
@@ -24,11 +27,25 @@ os.register_at_fork(after_in_child=_remembered.clear)
 
 
 def identity_of(wrapper: BaseDatabaseWrapper, ask: bool) -> Identity | None:
-    """The identity of ``wrapper``'s database.
+    """The identity of ``wrapper``'s database; a declared replica's dependencies are its primary's.
 
     Without ``ask`` only what is remembered or needs no connection: None when it would have to be asked.
     With ``ask`` the connection must be open and able to run a query; the driver's errors are raised.
     """
+    identity = _own_identity(wrapper, ask)
+    primary = primary_of(wrapper.alias)
+    if primary is None or identity is None:
+        return identity
+    other = connections[primary]
+    if ask:
+        other.ensure_connection()
+    of_primary = _own_identity(other, ask)
+    if of_primary is None:
+        return None
+    return Identity(of_primary.database, identity.key, is_new=False, uncacheable="")
+
+
+def _own_identity(wrapper: BaseDatabaseWrapper, ask: bool) -> Identity | None:
     driver = driver_for(wrapper)
     if driver is None:
         return None
@@ -53,10 +70,17 @@ def identity_of(wrapper: BaseDatabaseWrapper, ask: bool) -> Identity | None:
     return identity
 
 
-def is_known(wrapper: BaseDatabaseWrapper) -> bool:
-    """Whether the server was asked over the connection that is open now."""
+def is_to_be_asked(wrapper: BaseDatabaseWrapper) -> bool:
+    """Whether the server is still to be asked over the connection that is open now.
+
+    What is SET until then shapes its answer; what it said when a pool handed the connection out before
+    doesn't count then.
+    """
     known = wrapper.__dict__.get(_FACTS)
-    return known is not None and known[0] is wrapper.connection
+    if known is not None and known[0] is wrapper.connection:
+        return False
+    remember(wrapper.connection, _FACTS, None)
+    return True
 
 
 def server_facts(wrapper: BaseDatabaseWrapper) -> ServerFacts:
@@ -66,8 +90,11 @@ def server_facts(wrapper: BaseDatabaseWrapper) -> ServerFacts:
     if known is not None and known[0] is raw:
         facts: ServerFacts = known[1]
         return facts
-    driver = driver_for(wrapper)
-    assert driver is not None
-    facts = driver.ask_server(wrapper)
-    wrapper.__dict__[_FACTS] = (raw, facts)
-    return facts
+    pooled: ServerFacts | None = remembered_of(raw, _FACTS, None)
+    if pooled is None:
+        driver = driver_for(wrapper)
+        assert driver is not None
+        pooled = driver.ask_server(wrapper)
+        remember(raw, _FACTS, pooled)
+    wrapper.__dict__[_FACTS] = (raw, pooled)
+    return pooled

@@ -7,6 +7,12 @@ from typing import Any, NamedTuple
 
 from .. import _engine
 
+#: Why a session is changed: it was told something (``SET``, ``set_config``).
+SESSION_CHANGE = "session_change"
+#: Why a session is changed: its transactions see other things than the server said at connect.
+TRANSACTION_SETTINGS = "transaction_settings"
+#: Why a session is changed: bare names mean tables of another database (MySQL's USE).
+OTHER_SCHEMA = "other_schema"
 #: Why a session is changed: it has temporary tables, views or triggers.
 TEMPORARY_OBJECTS = "temporary_objects"
 #: Why a session is changed: something was executed in it that can't be read, so it may be anything.
@@ -69,8 +75,10 @@ def read_script(sql: str, dialect: str) -> Script:
     elsewhere = dialect == "mysql" and any(schema for s in statements for schema, _ in s.reads)
     kinds = {statement.kind for statement in statements}
     unknown = "unknown" in kinds
-    writes_anything = unknown or (several and not kinds <= _READING_KINDS)
-    changes = [_session_change(statement, dialect) for statement in statements]
+    # PostgreSQL's SET neither writes nor commits, in whatever company.
+    quiet = _READING_KINDS | {"set"} if dialect == "postgresql" else _READING_KINDS
+    writes_anything = unknown or (several and not kinds <= quiet)
+    changes = [_session_change(statement) for statement in statements]
     special = [_special_transaction(statement) for statement in statements]
     only_reads = kinds <= _READING_KINDS and not any(changes) and not any(s.writes for s in statements)
     return Script(
@@ -83,7 +91,7 @@ def read_script(sql: str, dialect: str) -> Script:
         changes_schema="ddl" in kinds,
         begins="begin" in kinds,
         commits="commit" in kinds or (dialect == "mysql" and any(map(_commits_implicitly, statements))),
-        may_commit=unknown or (several and not kinds <= _READING_KINDS),
+        may_commit=unknown or (several and not kinds <= quiet),
         rolls_back="rollback" in kinds or "rollback_to_savepoint" in kinds,
         is_savepoint="savepoint" in kinds,
         releases="release" in kinds,
@@ -99,7 +107,7 @@ def read_script(sql: str, dialect: str) -> Script:
 def _reason(first: Any, several: bool, elsewhere: bool) -> str:
     if several or not first.readable:
         return first.reason or "several_statements"
-    return "other_schema" if elsewhere else ""
+    return OTHER_SCHEMA if elsewhere else ""
 
 
 def _commits_implicitly(statement: Any) -> bool:
@@ -109,15 +117,16 @@ def _commits_implicitly(statement: Any) -> bool:
     return statement.kind in ("ddl", "truncate", "begin")
 
 
-def _session_change(statement: Any, dialect: str) -> str:
+def _session_change(statement: Any) -> str:
     if statement.kind == "unknown":
         return UNKNOWN_STATEMENT
     if statement.temporary:
         return TEMPORARY_OBJECTS
-    # MySQL: SET TRANSACTION is of the next transaction, be it a single statement.
-    if statement.session_change or (dialect == "mysql" and statement.sets_transaction):
-        return "session_change"
-    return ""
+    if not statement.session_change:
+        return ""
+    if statement.sets_transaction:
+        return TRANSACTION_SETTINGS
+    return OTHER_SCHEMA if statement.set_name == "use" else SESSION_CHANGE
 
 
 def _special_transaction(statement: Any) -> str:

@@ -40,6 +40,10 @@ def key_of(kind: str, label: str, sql: str, params: bytes, result: str, database
     return f"cache_me:{kind}:{label}:{digest.hexdigest()}"
 
 
-def table_key_of(kind: str, label: str) -> str:
-    """``cache_me:table:<app.model>``."""
-    return f"cache_me:{kind}:{label}"
+def table_key_of(kind: str, label: str, prefix: str | None) -> str:
+    """``cache_me:table:<app.model>``; with a prefix that tells sessions apart, its md5 behind it."""
+    key = f"cache_me:{kind}:{label}"
+    if prefix is None:
+        return key
+    digest = hashlib.md5(prefix.encode(), **_MD5_ARGUMENTS)
+    return f"{key}:{digest.hexdigest()}"

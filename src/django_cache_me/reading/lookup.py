@@ -15,12 +15,14 @@ from .. import _engine
 from ..counters import count, not_filled, passed
 from ..databases.catalog import catalog_of
 from ..databases.connection import Footing, footing_of, store_for
+from ..databases.declared import with_declared
 from ..databases.drivers import driver_for
 from ..databases.identity import Identity, identity_of
+from ..databases.replicas import clock_a_lag_ago, lag_of, primary_of
 from ..databases.sessions import settle_unknown_outcomes
 from ..databases.statements import Script, read_script
 from ..log import debug, trouble
-from ..stores.base import Building, Reading, Row, Store
+from ..stores.base import Building, Clock, Reading, Row, Store
 from ..stores.dependencies import ALL, SCHEMA, any_of, pack, permanent_of
 from . import bypass
 from .key import encoded_parameters, key_of, table_key_of
@@ -172,7 +174,7 @@ class Question:
 
     def _key(self, identity: Identity) -> str:
         if self.plan.is_table:
-            return table_key_of(self.plan.kind, self.label)
+            return table_key_of(self.plan.kind, self.label, self.footing.prefix)
         driver = driver_for(self.wrapper)
         assert driver is not None
         if driver.may_read_the_clock(self.params):
@@ -180,13 +182,17 @@ class Question:
         params = encoded_parameters(self.params, driver.plain_parameter)
         if params is None:
             raise _Pass("unknown_parameter")
-        return key_of(self.plan.kind, self.label, self.sql, params, self.result, identity.key)
+        return key_of(self.plan.kind, self.label, self.sql, params, self.result, self._whose(identity))
+
+    def _whose(self, identity: Identity) -> str:
+        """All that shapes the answer beside the query."""
+        return identity.key if self.footing.prefix is None else f"{identity.key}\0{self.footing.prefix}"
 
     def _fingerprint(self, identity: Identity) -> int:
         if not self.plan.is_table:
             return self.fingerprint
         # No digest stands in a table's key, so the entry itself says which text and database it is of.
-        return self.fingerprint ^ _engine.hash64(f"{self.sql}\0{identity.key}".encode())
+        return self.fingerprint ^ _engine.hash64(f"{self.sql}\0{self._whose(identity)}".encode())
 
     def _hit(self, store: Store, key: str, fingerprint: int) -> list[Any] | None:
         found = store.get(key, fingerprint, self.footing.snapshot_clock, self.building)
@@ -209,7 +215,7 @@ class Question:
             footing = footing_of(self.wrapper)
         reading: Reading | None = None
         if footing.may_fill:
-            if self._asked_identity() == identity:
+            if self._asked_identity().answers_like(identity):
                 reading = self._reading(script, identity, store, footing.snapshot_clock)
             else:
                 not_filled("other_database")
@@ -220,7 +226,9 @@ class Question:
             self._fill(store, key, fingerprint, rows, reading)
         return rows
 
-    def _reading(self, script: Script, identity: Identity, store: Store, clock: int | None) -> Reading | None:
+    def _reading(
+        self, script: Script, identity: Identity, store: Store, clock: Clock | None
+    ) -> Reading | None:
         """What the answer rests on, taken before the database is asked; None: don't fill.
 
         Mode "model": a write to any row of any of these tables may change the answer, and each such write
@@ -234,15 +242,20 @@ class Question:
             settle_unknown_outcomes(self.wrapper, store)
             return None
         catalog = catalog_of(self.wrapper, identity.database, (schema.versions.hex(),))
-        for name in script.reads:
-            table = catalog.tables.get(name)
-            if table is None or table.kind != "table":
-                not_filled("unknown_table" if table is None else table.kind)
-                return None
+        reason = catalog.reason_to_pass(with_declared(script.reads), self.footing.prefix is not None)
+        if reason:
+            not_filled(reason)
+            return None
         if self.plan.is_permanent:
             dependencies = [permanent_of(name) for name in script.reads]
         else:
             dependencies = _rests_on(script)
+        if primary_of(self.alias) is not None:
+            lagging = clock_a_lag_ago(shared, lag_of(self.alias))
+            if lagging is None:
+                not_filled("replica_lag")
+                return None
+            clock = lagging if clock is None else shared.older(clock, lagging)
         reading = store.versions(pack(dependencies), clock)
         if reading is None or shared.versions(_SCHEMA) != schema:  # a DDL commit came in between
             not_filled("intent")
@@ -266,7 +279,7 @@ class Question:
 
 
 def _rests_on(script: Script) -> list[int]:
-    return [ALL, SCHEMA, *(any_of(name) for name in script.reads)]
+    return [ALL, SCHEMA, *(any_of(name) for name in with_declared(script.reads))]
 
 
 def _seconds(timeout: float | None) -> str:

@@ -32,6 +32,12 @@ class Building(NamedTuple):
         return self.plan.build(rows, self.alias, self.mode)
 
 
+class Clock(NamedTuple):
+    """A reading of a store's clock; opaque to all but the store that gave it."""
+
+    token: Any
+
+
 class Intent(NamedTuple):
     """A declared intent; opaque to all but the store that gave it."""
 
@@ -49,7 +55,7 @@ class Store:
     has_clock = True
 
     def get(
-        self, key: str, fingerprint: int, clock: int | None = None, building: Building | None = None
+        self, key: str, fingerprint: int, clock: Clock | None = None, building: Building | None = None
     ) -> list[Any] | None:
         """The rows of a valid entry, or with ``building`` instances; made anew at each call. None: a miss.
 
@@ -67,11 +73,15 @@ class Store:
         """
         raise NotImplementedError
 
-    def clock(self) -> int:
+    def clock(self) -> Clock:
         """The store's sequence number now: whatever is bumped later is younger."""
         raise NotImplementedError
 
-    def versions(self, dependencies: Dependencies, clock: int | None = None) -> Reading | None:
+    def older(self, one: Clock, other: Clock) -> Clock:
+        """Of two readings the one that was taken first."""
+        raise NotImplementedError
+
+    def versions(self, dependencies: Dependencies, clock: Clock | None = None) -> Reading | None:
         """The versions now, or None if one of them carries an intent, is younger than ``clock``, or the
         store isn't ready: then don't fill."""
         raise NotImplementedError

@@ -37,7 +37,7 @@ from django.core.cache.backends.base import BaseCache
 from .. import _engine
 from ..counters import dropped
 from ..log import trouble
-from .base import Building, Intent, Reading, Row, Store
+from .base import Building, Clock, Intent, Reading, Row, Store
 from .dependencies import ALL, Dependencies, pack
 from .envelope import Envelope
 
@@ -63,7 +63,7 @@ class DjangoCacheStore(Store):
     # Entries.
 
     def get(
-        self, key: str, fingerprint: int, clock: int | None = None, building: Building | None = None
+        self, key: str, fingerprint: int, clock: Clock | None = None, building: Building | None = None
     ) -> list[Any] | None:
         if clock is not None or not self._is_trusted():
             return None
@@ -116,10 +116,10 @@ class DjangoCacheStore(Store):
 
     # Versions, as readers see them.
 
-    def clock(self) -> int:
-        return 0
+    def clock(self) -> Clock:
+        return Clock(None)
 
-    def versions(self, dependencies: Dependencies, clock: int | None = None) -> Reading | None:
+    def versions(self, dependencies: Dependencies, clock: Clock | None = None) -> Reading | None:
         if clock is not None or not self._is_trusted():
             return None
         stamps = self._reading(lambda: self._settled_stamps(dependencies))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import Building, Reading, Row
+from .base import Building, Clock, Reading, Row
 from .shared_memory import SharedMemoryStore
 
 
@@ -12,7 +12,7 @@ class DummyStore(SharedMemoryStore):
     """Versions are bumped all the same, for other processes of the host that do keep entries."""
 
     def get(
-        self, key: str, fingerprint: int, clock: int | None = None, building: Building | None = None
+        self, key: str, fingerprint: int, clock: Clock | None = None, building: Building | None = None
     ) -> list[Any] | None:
         return None
 

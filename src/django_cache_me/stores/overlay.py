@@ -21,7 +21,7 @@ import time
 from typing import Any, Iterable, NamedTuple
 
 from .. import _engine
-from .base import Building, Reading, Row, Store
+from .base import Building, Clock, Reading, Row, Store
 from .dependencies import Dependencies
 
 #: Bytes of rows that one connection keeps; what was put first goes first.
@@ -119,7 +119,7 @@ class _OverlayStore(Store):
         self._shared = shared
 
     def get(
-        self, key: str, fingerprint: int, clock: int | None = None, building: Building | None = None
+        self, key: str, fingerprint: int, clock: Clock | None = None, building: Building | None = None
     ) -> list[Any] | None:
         rows = self._overlay._get(key, fingerprint, self._shared)
         if rows is None:
@@ -138,7 +138,7 @@ class _OverlayStore(Store):
         entry = _Entry(fingerprint, _engine.encode_rows(rows), mark, numbers, shared, end)
         return self._overlay._put(key, entry)
 
-    def versions(self, dependencies: Dependencies, clock: int | None = None) -> Reading | None:
+    def versions(self, dependencies: Dependencies, clock: Clock | None = None) -> Reading | None:
         mark = self._overlay._writes
         shared = self._shared.versions(dependencies)
         return None if shared is None else Reading(dependencies, _MARK.pack(mark) + shared.versions)

@@ -10,7 +10,7 @@ from typing import Any
 from .. import _engine
 from ..exceptions import StoreError
 from ..log import trouble
-from .base import Building, Intent, Reading, Row, Store
+from .base import Building, Clock, Intent, Reading, Row, Store
 from .dependencies import Dependencies
 from .places import Place, place
 
@@ -45,13 +45,15 @@ class SharedMemoryStore(Store):
         return self._table
 
     def get(
-        self, key: str, fingerprint: int, clock: int | None = None, building: Building | None = None
+        self, key: str, fingerprint: int, clock: Clock | None = None, building: Building | None = None
     ) -> list[Any] | None:
         entries = _entries()
         if entries is None:
             return None
-        newest = _NO_CLOCK if clock is None else clock
         place, table = self._namespaced(key), self.table()
+        newest = _number(clock, table)
+        if newest is None:
+            return None
         if building is None:
             return entries.get(place, table, fingerprint, newest)
         return entries.get_instances(
@@ -69,11 +71,18 @@ class SharedMemoryStore(Store):
             self._namespaced(key), fingerprint, rows, reading.dependencies, reading.versions, milliseconds
         )
 
-    def clock(self) -> int:
-        return self.table().clock()
+    def clock(self) -> Clock:
+        table = self.table()
+        return Clock((table, table.clock()))
 
-    def versions(self, dependencies: Dependencies, clock: int | None = None) -> Reading | None:
-        versions = self.table().read(dependencies, _NO_CLOCK if clock is None else clock)
+    def older(self, one: Clock, other: Clock) -> Clock:
+        # One that is of a replaced file compares with nothing now, so it counts as the oldest.
+        return min(one, other, key=lambda clock: clock.token[1] if clock.token[0] is self._table else -1)
+
+    def versions(self, dependencies: Dependencies, clock: Clock | None = None) -> Reading | None:
+        table = self.table()
+        newest = _number(clock, table)
+        versions = None if newest is None else table.read(dependencies, newest)
         return None if versions is None else Reading(dependencies, versions)
 
     def declare_intent(self, dependencies: Dependencies, session: bytes, ends_with_process: bool) -> Intent:
@@ -133,6 +142,15 @@ class SharedMemoryStore(Store):
     def _namespaced(self, key: str) -> bytes:
         # A key of a whole table has no digest of the database in it; its place in the store has.
         return f"{key}\0{self._database}".encode()
+
+
+def _number(clock: Clock | None, table: _engine.VersionTable) -> int | None:
+    """The number that must not be exceeded, or None: the clock is of a file that was replaced since, whose
+    numbers don't compare with the new one's."""
+    if clock is None:
+        return _NO_CLOCK
+    of, number = clock.token
+    return int(number) if of is table else None
 
 
 _lock = threading.Lock()

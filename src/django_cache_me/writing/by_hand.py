@@ -7,6 +7,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
 from ..databases.connection import state_of
+from ..databases.declared import table_name
 from ..log import trouble
 from ..registry import cache_me_registry
 from ..stores.dependencies import ALL, pack, permanent_of, written
@@ -76,14 +77,6 @@ def _tables_of(model: type[Model]) -> set[str]:
     """The bare names of the tables that hold ``model``'s rows, its parents' included."""
     models: list[type[Model]] = [model, *model._meta.get_parent_list()]
     return {table_name(related) for related in models if not related._meta.abstract}
-
-
-def table_name(model: type[Model]) -> str:
-    """``model``'s table as the scanner folds it: without quotes and schema."""
-    name = model._meta.db_table
-    if '"."' in name:
-        name = name.rpartition('"."')[2]
-    return name.strip('"')
 
 
 def _aliases_of(model: type[Model]) -> list[str]:

@@ -8,7 +8,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..databases.connection import SNAPSHOT, ConnectionState, view_of
 from ..databases.drivers import IDLE, Driver
-from ..databases.identity import is_known
+from ..databases.identity import is_to_be_asked
 from ..databases.statements import COPY, UNREADABLE, Script, read_script
 from .announcement import Announcement, announce
 from .write_set import add_writes, place_of
@@ -84,7 +84,7 @@ class ObservedCursor:
             result = self._call(script, call, args, kwargs)
             self._rows_are_coming(script)
             return result
-        if script.only_sets and driver.facts_hold_settings and not is_known(self._wrapper):
+        if script.only_sets and driver.facts_hold_settings and is_to_be_asked(self._wrapper):
             return call(*args, **kwargs)
         was_open = driver.status(state.raw) != IDLE
         self._before(script, was_open)

@@ -68,8 +68,9 @@ def _set_autocommit(
 ) -> Any:
     # Switching it on commits what is open (SQLite, MySQL), or is refused while something is (psycopg).
     state = state_of(wrapper)
-    known = state.raw is not None and state.driver is not None
-    ends = known and state.driver.is_ended_by_autocommit(state.raw, autocommit)
+    ends = False
+    if state.raw is not None and state.driver is not None:
+        ends = state.driver.is_ended_by_autocommit(state.raw, autocommit)
     return _committing(wrapper, lambda: original(wrapper, autocommit, *args, **kwargs), ends)
 
 

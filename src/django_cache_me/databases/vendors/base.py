@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.safestring import SafeString
 
+from ..declared import declared
 from ..statements import Script
 
 IDLE, OPEN, FAILED, UNKNOWN = "idle", "open", "failed", "unknown"
@@ -107,6 +108,9 @@ class Driver:
         """The identity of a database without a server."""
         raise NotImplementedError
 
+    def has_connected(self, wrapper: BaseDatabaseWrapper) -> None:
+        """Told as soon as ``wrapper`` has a new connection."""
+
     def ask_server(self, wrapper: BaseDatabaseWrapper) -> ServerFacts:
         """What the server says of itself and of ``wrapper``'s connection. Raises what the driver does."""
         raise NotImplementedError
@@ -114,10 +118,6 @@ class Driver:
     def chosen_isolation(self, wrapper: BaseDatabaseWrapper) -> str | None:
         """The level that the project's settings give every transaction, or None: the session's default."""
         return None
-
-
-#: Kinds of tables whose rows are in themselves alone.
-_PLACED = ("table", "non_transactional")
 
 
 class Table(NamedTuple):
@@ -131,6 +131,13 @@ class Table(NamedTuple):
     has_triggers: bool
     #: Tables whose rows the database itself changes or deletes when rows of this one are (foreign keys).
     acted_on: tuple[str, ...]
+
+
+#: Row-level security hides rows, and a table without transactions writes them at once; what is written is
+#: written to the table alone.
+_WITHOUT_WRITES_OF_THEIR_OWN = frozenset({"table", "row_security", "non_transactional"})
+#: Kinds whose rows change with tables that can be declared.
+_DECLARABLE = frozenset({"view", "materialized_view", "foreign_table", "virtual_table"})
 
 
 class Catalog(NamedTuple):
@@ -150,6 +157,18 @@ class Catalog(NamedTuple):
             for name in functions
         )
 
+    def reason_to_pass(self, tables: Iterable[str], sessions_are_told_apart: bool) -> str:
+        """Why an answer that is read from ``tables`` must not be kept, or ""."""
+        for name in tables:
+            table = self.tables.get(name)
+            if table is None:
+                return "unknown_table"
+            if table.kind == "table" or (table.kind == "row_security" and sessions_are_told_apart):
+                continue
+            if table.kind not in _DECLARABLE or declared(name) is None:
+                return table.kind
+        return ""
+
     def touched_by(self, name: str) -> tuple[set[str], bool]:
         """The tables that a write to ``name`` may change, and whether that is all there is to it.
 
@@ -162,10 +181,14 @@ class Catalog(NamedTuple):
             if current in touched:
                 continue
             table = self.tables.get(current)
-            if table is None or table.kind not in _PLACED or table.has_triggers:
+            if table is None:
+                return touched, False
+            others = declared(current)
+            if others is None and (table.has_triggers or table.kind not in _WITHOUT_WRITES_OF_THEIR_OWN):
                 return touched, False
             touched.add(current)
             waiting.extend(table.acted_on)
+            waiting.extend(others or ())
         return touched, True
 
 
@@ -183,6 +206,10 @@ class Identity(NamedTuple):
     is_new: bool
     #: A reason why reads can't be cached at all through these settings, or "".
     uncacheable: str
+
+    def answers_like(self, other: Identity) -> bool:
+        """Whether what is read here may be kept as an answer of ``other``."""
+        return not self.uncacheable and (self.database, self.key) == (other.database, other.key)
 
     @property
     def is_private(self) -> bool:

@@ -164,12 +164,12 @@ def _read_catalog(wrapper: BaseDatabaseWrapper) -> Catalog:
             what = {"v": "view", "m": "materialized_view", "f": "foreign_table"}.get(
                 kind, "partitioned_table"
             )
-        if row_security:
-            what = "row_security"
-        elif inherits and what == "table":
+        if inherits and what == "table":
             what = "inheritance"
         elif _as_text(persistence) == "t":
             what = "temporary_table"
+        elif row_security and what == "table":
+            what = "row_security"
         table = Table(name, what, bool(rules or triggers), tuple(sorted(acted_on.get(name, ()))))
         other = tables.get(name)
         if other is not None:

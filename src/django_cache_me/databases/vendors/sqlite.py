@@ -18,6 +18,7 @@ from .base import IDLE, OPEN, PRIVATE, Catalog, Driver, Identity, Session, Table
 _LEASE = 1.0
 
 _KNOWN = "_cache_me_identity"
+_OPENED = "_cache_me_opened"
 
 _private_names: dict[str, str] = {}
 _lock = threading.Lock()
@@ -66,6 +67,9 @@ class SQLiteDriver(Driver):
     def file_identity(self, wrapper: BaseDatabaseWrapper) -> Identity:
         return _identity(wrapper)
 
+    def has_connected(self, wrapper: BaseDatabaseWrapper) -> None:
+        _note_opened_file(wrapper)
+
 
 def _read_catalog(wrapper: BaseDatabaseWrapper) -> Catalog:
     raw: Any = wrapper.connection
@@ -110,6 +114,11 @@ def _identity(wrapper: BaseDatabaseWrapper) -> Identity:
     shaping = settings_key(wrapper)
     path = _path(name)
     found = _engine.file_identity(path)
+    opened = wrapper.__dict__.get(_OPENED)
+    if opened is not None and opened[0] is wrapper.connection and opened[1] != found:
+        # An open connection goes on with the file that it has opened, whatever has its name by now.
+        database = f"sqlite:{opened[1]}"
+        return Identity(database, digest("sqlite", shaping, (database,)), False, "replaced_file")
     if found is None:
         # No file yet: whoever connects makes it. Until then nothing can be read, so any name will do that
         # no file can have.
@@ -123,6 +132,14 @@ def _identity(wrapper: BaseDatabaseWrapper) -> Identity:
     )
     wrapper.__dict__[_KNOWN] = (now, sources, identity)
     return identity
+
+
+def _note_opened_file(wrapper: BaseDatabaseWrapper) -> None:
+    """``wrapper`` has just opened its SQLite file: which one is that?"""
+    wrapper.__dict__.pop(_KNOWN, None)
+    if not wrapper.is_in_memory_db():  # type: ignore[attr-defined]
+        found = _engine.file_identity(_path(str(wrapper.settings_dict["NAME"])))
+        wrapper.__dict__[_OPENED] = (wrapper.connection, found)
 
 
 def _is_empty(path: str) -> bool:
