@@ -78,6 +78,23 @@ def trigger(alias):
     connections[alias].close()
 
 
+def view_names(alias):
+    return sorted(row.name for row in NamedCategory.objects.using(alias).all())
+
+
+def logged(alias):
+    return sorted(log.text for log in Log.objects.using(alias).all())
+
+
+def test_an_undeclared_view_is_asked_each_time(view):
+    Category.objects.using(view).create(name="a")
+    with registered(NamedCategory, None):
+        view_names(view)
+        with seen(view) as result:
+            assert view_names(view) == ["A"]
+        assert result.not_filled == {"view": 1}
+
+
 @pytest.mark.parametrize(
     "how", [[Category], ["shop.Category"], ["shop_category"]], ids=["model", "label", "table"]
 )
