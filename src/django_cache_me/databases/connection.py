@@ -39,6 +39,7 @@ class ConnectionState:
         "began_by_savepoint",
         "clock",
         "driver",
+        "other_databases",
         "overlay",
         "raw",
         "schema_version",
@@ -76,6 +77,8 @@ class ConnectionState:
         #: The write set: dependencies that the open transaction's writes will bump.
         self.written: set[int] = set()
         self.written_tables: set[str] = set()
+        #: Other databases of the same server that were written to, by their identities.
+        self.other_databases: set[str] = set()
         #: What the transaction's own reads are kept in, once it has written.
         self.overlay: Overlay | None = None
         #: The version of the schema by which the write set was worked out.

@@ -36,6 +36,8 @@ class Script(NamedTuple):
     #: The tables read and written, by bare name in the dialect's folding.
     reads: frozenset[str]
     writes: frozenset[str]
+    #: MySQL: the other databases whose tables are written.
+    written_schemas: frozenset[str]
     #: Anything may have been written: the scanner can't read or place it.
     writes_anything: bool
     changes_schema: bool
@@ -87,6 +89,7 @@ def read_script(sql: str, dialect: str) -> Script:
         only_sets=kinds == {"set"} and all(s.set_name != "autocommit" for s in statements),
         reads=frozenset(name for s in statements for _, name in s.reads),
         writes=frozenset(name for s in statements for _, name in s.writes),
+        written_schemas=_written_schemas(statements) if dialect == "mysql" else frozenset(),
         writes_anything=writes_anything or _writes_elsewhere(statements, dialect),
         changes_schema="ddl" in kinds,
         begins="begin" in kinds,
@@ -102,6 +105,10 @@ def read_script(sql: str, dialect: str) -> Script:
         readable=not several and first.readable and not first.writes and not elsewhere,
         reason=_reason(first, several, elsewhere),
     )
+
+
+def _written_schemas(statements: tuple[Any, ...]) -> frozenset[str]:
+    return frozenset(schema for s in statements for schema, _ in s.writes if schema)
 
 
 def _reason(first: Any, several: bool, elsewhere: bool) -> str:
@@ -157,6 +164,7 @@ UNREADABLE = Script(
     only_sets=False,
     reads=frozenset(),
     writes=frozenset(),
+    written_schemas=frozenset(),
     writes_anything=True,
     changes_schema=False,
     begins=False,

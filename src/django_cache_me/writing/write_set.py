@@ -47,6 +47,8 @@ def add_writes(wrapper: BaseDatabaseWrapper, state: ConnectionState, script: Scr
         dependencies.update((SCHEMA,) if script.changes_schema or script.may_commit else ())
     if script.writes and state.writes_elsewhere:
         dependencies.add(ALL)
+    if script.written_schemas:
+        state.other_databases |= state.driver.other_databases(identity.database, script.written_schemas)
     if script.writes or script.functions:
         if state.driver.status(state.raw) == UNKNOWN:
             dependencies.add(ALL)
@@ -91,6 +93,11 @@ def _placed_tables(
         carried, known = catalog.touched_by(name)
         touched |= carried
         complete = complete and known
+    if catalog.acts_elsewhere:
+        assert state.driver is not None
+        acting = touched | script.writes if complete else catalog.acts_elsewhere
+        schemas = set().union(*(catalog.acts_elsewhere.get(name, ()) for name in acting))
+        state.other_databases |= state.driver.other_databases(identity.database, schemas)
     return touched, complete
 
 

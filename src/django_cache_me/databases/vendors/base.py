@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from enum import Enum
-from typing import Any, Iterable, NamedTuple
+from types import MappingProxyType
+from typing import Any, Iterable, Mapping, NamedTuple
 
 from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -111,6 +112,10 @@ class Driver:
     def has_connected(self, wrapper: BaseDatabaseWrapper) -> None:
         """Told as soon as ``wrapper`` has a new connection."""
 
+    def other_databases(self, database: str, schemas: Iterable[str]) -> set[str]:
+        """The identities of ``schemas`` on the server of ``database``, but for that one."""
+        return set()
+
     def ask_server(self, wrapper: BaseDatabaseWrapper) -> ServerFacts:
         """What the server says of itself and of ``wrapper``'s connection. Raises what the driver does."""
         raise NotImplementedError
@@ -148,6 +153,8 @@ class Catalog(NamedTuple):
     writing_functions: frozenset[str]
     #: A function that is called by a qualified name is a user's, and may write.
     qualified_functions_write: bool = False
+    #: MySQL: the other databases that have rows which foreign keys change or delete with those of a table.
+    acts_elsewhere: Mapping[str, frozenset[str]] = MappingProxyType({})
 
     def may_write(self, functions: Iterable[str]) -> bool:
         """Whether one of ``functions`` (as the scanner names them) may write."""

@@ -10,7 +10,7 @@ one that commits itself, as well as part of the transaction.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import Any, Iterable
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -91,6 +91,10 @@ class MySQLDriver(Driver):
             (found, own_user, sees_all) = cursor.fetchone()
         # Without the privilege PROCESS a user's sessions are seen by that user alone.
         return not found and (bool(sees_all) or _text(own_user) == user)
+
+    def other_databases(self, database: str, schemas: Iterable[str]) -> set[str]:
+        server = database[: database.index(":", len("mysql:"))]
+        return {f"{server}:{schema}" for schema in schemas} - {database}
 
     def read_catalog(self, wrapper: BaseDatabaseWrapper) -> Catalog:
         with _plain_cursor(wrapper.connection) as cursor:
@@ -203,11 +207,10 @@ def _ask_server(raw: Any, cursor: Any) -> ServerFacts:
     (schema, account, user, number, tables, made) = cursor.fetchone()
     own = digest(*((name, variables.get(name)) for name in _OF_THE_SERVER))
     name = "" if schema is None else _text(schema)
-    if variables.get("lower_case_table_names") != "0":
-        name = name.lower()
     isolation = (variables.get(_ISOLATION[0]) or variables.get(_ISOLATION[1], "")).replace("-", " ").lower()
     return ServerFacts(
-        database=f"mysql:{own}:{name}",
+        # Names that differ by case share their versions, be they one database or two: texts are folded.
+        database=f"mysql:{own}:{_folded(name)}",
         shaping=(
             *(own, name, start, _text(account), str(made)),
             *(f"{shaping}={variables[shaping]}" for shaping in _SHAPING if shaping in variables),
@@ -267,7 +270,7 @@ SELECT EXISTS(SELECT 1 FROM information_schema.USER_PRIVILEGES
                WHERE PRIVILEGE_TYPE = 'TRIGGER' AND DATABASE() LIKE TABLE_SCHEMA AND {_OWN_GRANTS})
 """
 _ACTIONS_SQL = """
-SELECT REFERENCED_TABLE_NAME, CONSTRAINT_SCHEMA = DATABASE(), TABLE_NAME
+SELECT REFERENCED_TABLE_NAME, CONSTRAINT_SCHEMA = DATABASE(), CONSTRAINT_SCHEMA, TABLE_NAME
   FROM information_schema.REFERENTIAL_CONSTRAINTS
  WHERE UNIQUE_CONSTRAINT_SCHEMA = DATABASE()
    AND (DELETE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT')
@@ -291,16 +294,17 @@ def _read_catalog(cursor: Any) -> Catalog:
     with_triggers = {_folded(name) for (name,) in rows(_TRIGGERS_SQL)}
     sees_triggers = bool(rows(_SEES_TRIGGERS_SQL)[0][0])
     acted_on: dict[str, set[str]] = {}
-    acts_elsewhere: set[str] = set()
-    for parent, is_here, child in rows(_ACTIONS_SQL):
+    elsewhere: dict[str, set[str]] = {}
+    for parent, is_here, schema, child in rows(_ACTIONS_SQL):
         if is_here:
             acted_on.setdefault(_folded(parent), set()).add(_folded(child))
         else:
-            acts_elsewhere.add(_folded(parent))
+            elsewhere.setdefault(_folded(parent), set()).add(_folded(schema))
     tables: dict[str, Table] = {}
     for original, table_type, engine in rows(_TABLES_SQL):
         name = _folded(original)
-        triggers = name in with_triggers or name in acts_elsewhere or not sees_triggers
+        # From another database a foreign key may act back on this one.
+        triggers = name in with_triggers or name in elsewhere or not sees_triggers
         table = Table(name, _kind(table_type, engine), triggers, tuple(sorted(acted_on.get(name, ()))))
         other = tables.get(name)  # T and t are two tables where file names differ by case
         if other is not None:
@@ -308,7 +312,12 @@ def _read_catalog(cursor: Any) -> Catalog:
             table = Table(name, worse.kind, table.has_triggers or other.has_triggers, table.acted_on)
         tables[name] = table
     functions = frozenset(_folded(name) for (name,) in rows(_FUNCTIONS_SQL))
-    return Catalog(tables, functions, qualified_functions_write=True)
+    return Catalog(
+        tables,
+        functions,
+        qualified_functions_write=True,
+        acts_elsewhere={name: frozenset(schemas) for name, schemas in elsewhere.items()},
+    )
 
 
 def _kind(table_type: Any, engine: Any) -> str:
