@@ -30,6 +30,15 @@ def execute(*statements, wrapper=None):
             cursor.execute(statement)
 
 
+def unobserved(*statements):
+    """By the driver alone, as other programs do."""
+    with another() as wrapper:
+        wrapper.ensure_connection()
+        with wrapper.connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+
 @contextlib.contextmanager
 def another(**settings):
     """A second connection to the same server."""
@@ -39,6 +48,22 @@ def another(**settings):
         yield wrapper
     finally:
         wrapper.close()
+
+
+def others_view():
+    """What another thread of the project reads, by the cache or through it."""
+    found = []
+
+    def look():
+        try:
+            found.extend(names())
+        finally:
+            connections[A].close()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    return found
 
 
 def status(wrapper=None):
@@ -86,28 +111,12 @@ class TestImplicitCommits:
             with other.cursor() as cursor:
                 cursor.execute("SELECT name FROM shop_category")
                 committed = cursor.fetchall()
-            others_view = self.others_view()
+            found = others_view()
             raise ZeroDivisionError
         connections[A].close()
-        assert [row[0] for row in committed] == others_view == ["b"]
-        assert names() == others_view
-        assert assert_hit(A, names) == others_view
-
-    @staticmethod
-    def others_view():
-        """What another thread of the project reads, by the cache or through it."""
-        found = []
-
-        def look():
-            try:
-                found.extend(names())
-            finally:
-                connections[A].close()
-
-        thread = threading.Thread(target=look)
-        thread.start()
-        thread.join()
-        return found
+        assert [row[0] for row in committed] == found == ["b"]
+        assert names() == ["b"]
+        assert assert_hit(A, names) == ["b"]
 
     def test_a_raw_transaction_that_the_server_has_rolled_back(self):
         """The driver takes the transaction for open; what is written next commits itself."""
@@ -117,7 +126,7 @@ class TestImplicitCommits:
             execute("BEGIN", "UPDATE shop_category SET name = 'b'")
             self.be_a_deadlocks_victim(other)
         execute("UPDATE shop_category SET name = 'c'")
-        assert self.others_view() == ["c"]
+        assert others_view() == ["c"]
         execute("ROLLBACK")
         assert names() == ["c"]
 
@@ -207,10 +216,11 @@ class TestTransactions:
 
     def test_a_write_makes_no_snapshot(self, warm, repeatable_read):
         names()
-        with another() as other, transaction.atomic(using=A):
+        assert_hit(A, names)
+        with transaction.atomic(using=A):
             Tag.objects.using(A).create(word="x")
-            execute("UPDATE shop_category SET name = 'b'", wrapper=other)
-            assert assert_miss(A, names) == ["b"], "the first read is the database's"
+            assert assert_miss(A, names) == ["a"], "the first read is the database's"
+            assert assert_hit(A, names) == ["a"]
 
     def test_read_uncommitted_is_never_cached(self, warm):
         wrapper = connections[A]
@@ -386,15 +396,30 @@ class TestWhichDatabase:
             list(Category.objects.using(A).raw("SELECT id, name FROM elsewhere.shop_category"))
         assert result.passed == {"other_schema": 1}
 
-    def test_a_database_made_again_has_none_of_the_old_answers(self, elsewhere):
+    @pytest.mark.parametrize("told_by", ["its being empty", "its migrations"])
+    def test_a_database_made_again_has_none_of_the_old_answers(self, elsewhere, told_by):
+        """Dropped and restored by other programs, while nobody was connected."""
+        restore = [
+            "DROP DATABASE elsewhere",
+            "CREATE DATABASE elsewhere",
+            "CREATE TABLE elsewhere.shop_category LIKE shop.shop_category",
+            "CREATE TABLE elsewhere.django_migrations (id int)",
+        ]
+        if told_by == "its migrations":
+            unobserved(*restore)
         Category.objects.using(elsewhere).create(name="old")
         names(elsewhere)
         assert assert_hit(elsewhere, lambda: names(elsewhere)) == ["old"]
         connections[elsewhere].close()
-        execute("DROP DATABASE elsewhere", "CREATE DATABASE elsewhere")
-        with connections[elsewhere].schema_editor() as editor:
-            editor.create_model(Category)
-        connections[elsewhere].close()
+        if told_by == "its being empty":
+            unobserved(*restore[:2])
+            connections[elsewhere].ensure_connection()
+            connections[elsewhere].close()
+            unobserved(restore[2])
+        else:
+            time.sleep(1.1)  # the time of making is told in seconds
+            unobserved(*restore)
+            connections[elsewhere].ensure_connection()
         assert names(elsewhere) == []
 
     def test_what_shapes_answers_is_in_the_key(self):
@@ -433,10 +458,22 @@ class TestWhichDatabase:
         assert driver.session_is_gone(raw, of_an_earlier_start)
 
 
-def test_several_results_are_waited_for(warm):
+SLOW = "SELECT 1; SELECT SLEEP(0.3); UPDATE shop_category SET name = 'b'"
+
+
+@pytest.mark.parametrize("how", ["close", "next"])
+def test_several_results_are_waited_for(warm, how):
     """The server is at work on the later statements while the first result is read."""
-    with connections[A].cursor() as cursor:
-        cursor.execute("SELECT 1; SELECT SLEEP(0.2); UPDATE shop_category SET name = 'b'")
+    cursor = connections[A].cursor()
+    cursor.execute(SLOW)
+    readers = [threading.Timer(delay, others_view) for delay in (0.0, 0.1)]
+    for reader in readers:
+        reader.start()
+    if how == "next":
+        cursor.execute("SELECT 1")
+    cursor.close()
+    for reader in readers:
+        reader.join()
     connections[A].close()
     assert names() == ["b"]
     assert assert_hit(A, names) == ["b"]
