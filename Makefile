@@ -6,8 +6,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 SANITIZERS ?= asan tsan
 FUZZ_SECONDS ?= 20
+MINUTES ?= 10
 
-.PHONY: help demo test test-engine test-sanitizers test-fuzz test-python test-oldest test-matrix bench lint format clean
+.PHONY: help demo judge test test-engine test-sanitizers test-fuzz test-python test-oldest test-matrix bench lint format clean
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -41,6 +42,11 @@ test-python: ## the tests of the Python face, on SQLite and on servers (PostgreS
 	@scripts/venv.sh test
 	scripts/apt.sh postgresql mariadb-server redis-server memcached faketime || [ -z "$${CI:-}" ]
 	.venv/bin/python -m pytest
+
+judge: ## random programs, races and kill -9 against the database's own word, for MINUTES=10
+	@scripts/venv.sh test
+	scripts/apt.sh postgresql || [ -z "$${CI:-}" ]
+	JUDGE_SECONDS=$$(( $(MINUTES) * 60 / 9 )) .venv/bin/python -m pytest -s tests/judges
 
 test-oldest: ## the Python tests on the oldest Python and Django that are supported
 	@scripts/venv.sh matrix

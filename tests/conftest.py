@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -35,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    _remove_version_files()
     shutil.rmtree(_folder, ignore_errors=True)
     shutil.rmtree(os.environ["CACHE_ME_TEST_STORE"], ignore_errors=True)
 
@@ -49,6 +51,21 @@ def _start_mariadb() -> None:
     server = MariaDB()
     server.make_database("shop")
     os.environ["CACHE_ME_TEST_MARIA_SOCKET"] = server.socket
+
+
+def _remove_version_files() -> None:
+    """Those of our databases that lie in the default place, where every backend but ours has them."""
+    from django.db import connections
+
+    from django_cache_me.databases.identity import identity_of
+    from django_cache_me.stores.places import default_directory, versions_file
+
+    for alias in connections:
+        identity = identity_of(connections[alias], ask=False)
+        if identity is not None:
+            path = os.path.join(default_directory(), os.path.basename(versions_file(identity.database)[0]))
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
 
 
 def _make_tables() -> None:
@@ -109,7 +126,13 @@ def _clean(alias: str) -> None:
     connections[alias].close()
     # Constraints are looked at when it ends, or (MariaDB) not at all.
     with transaction.atomic(using=alias), connections[alias].constraint_checks_disabled():
-        for app in ("shop", "shapes", "everything", *(["pgfields"] if alias == "postgresql" else [])):
+        for app in (
+            "shop",
+            "shapes",
+            "everything",
+            "judges",
+            *(["pgfields"] if alias == "postgresql" else []),
+        ):
             for model in apps.get_app_config(app).get_models(include_auto_created=True):
                 if not model._meta.proxy and model._meta.managed:
                     model._base_manager.using(alias).all()._raw_delete(alias)

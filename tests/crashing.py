@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import itertools
 import os
 import signal
 from typing import Any, Callable
@@ -12,11 +12,16 @@ DIE, STOP = "die", "stop"
 DECLARED, COMMITTED, BUMPED = "declared", "committed", "bumped"
 
 
-def do(what: str, when: str) -> None:
-    """Be killed or stopped at that instant of the next commit that has written."""
+def do(what: str, when: str, commits: int = 1) -> None:
+    """Be killed or stopped at that instant of the nth commit from now that has written."""
     from django_cache_me.writing import announcement, cursor, observer
 
-    act = functools.partial(os.kill, os.getpid(), signal.SIGKILL if what == DIE else signal.SIGSTOP)
+    left = itertools.count(commits - 1, -1)
+
+    def act() -> None:
+        if next(left) <= 0:
+            os.kill(os.getpid(), signal.SIGKILL if what == DIE else signal.SIGSTOP)
+
     if when == DECLARED:
         for module in (cursor, observer):
             setattr(module, "announce", _after(module.announce, act))

@@ -76,6 +76,7 @@ def serve() -> None:
 
     import django_cache_me
     from tests import crashing
+    from tests.judges import load
     from tests.shop import models
 
     namespace: dict[str, Any] = {
@@ -101,7 +102,29 @@ def serve() -> None:
         with connections[alias].cursor() as cursor:
             cursor.execute(text)
 
-    namespace.update(do=crashing.do, names=names, hits_of=hits_of, sql=sql, state={})
+    def spawn(expression: str) -> int:
+        """Fork a child that evaluates ``expression``; its process number."""
+        while True:
+            try:
+                if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                    break
+            except ChildProcessError:
+                break
+        child = os.fork()
+        if child == 0:
+            try:
+                eval(expression, namespace)
+            finally:
+                os._exit(0)
+        return child
+
+    defect = os.environ.get("CACHE_ME_TEST_DEFECT")
+    if defect:
+        from tests.judges.defects import planted
+
+        at_work = planted(defect)
+        at_work.__enter__()
+    namespace.update(load=load, spawn=spawn, do=crashing.do, names=names, hits_of=hits_of, sql=sql, state={})
     for line in sys.stdin:
         try:
             answer = {"value": eval(json.loads(line), namespace)}

@@ -11,6 +11,7 @@ INSTALLED_APPS = [
     "tests.shop",
     "tests.shapes",
     "tests.everything",
+    "tests.judges",
 ]
 DATABASES = {
     "default": {

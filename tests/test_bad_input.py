@@ -12,7 +12,7 @@ from django.core.checks import run_checks
 from django.db import connections
 from django.test import override_settings
 
-from django_cache_me import _engine, stats
+from django_cache_me import stats
 from django_cache_me.exceptions import StoreError
 from django_cache_me.stores import shared_memory
 from django_cache_me.stores.places import place
@@ -78,6 +78,26 @@ def test_a_database_on_another_host_is_a_warning():
 
 
 @pytest.mark.parametrize(
+    ("backend", "options", "general", "said"),
+    [
+        ("django_redis.cache.RedisCache", {"IGNORE_EXCEPTIONS": True}, None, "IGNORE_EXCEPTIONS"),
+        ("django_redis.cache.RedisCache", {}, True, "DJANGO_REDIS_IGNORE_EXCEPTIONS"),
+        ("django_redis.cache.RedisCache", {"IGNORE_EXCEPTIONS": False}, True, None),
+        ("django_redis.cache.RedisCache", {}, None, None),
+        ("django.core.cache.backends.memcached.PyMemcacheCache", {"ignore_exc": True}, None, "ignore_exc"),
+        ("django.core.cache.backends.memcached.PyMemcacheCache", {}, True, None),
+    ],
+)
+def test_a_cache_that_hides_its_errors_is_a_warning(backend, options, general, said):
+    entry = {"BACKEND": backend, "LOCATION": "redis://127.0.0.1:1", "OPTIONS": options}
+    with override_settings(CACHES={"default": entry}, DJANGO_REDIS_IGNORE_EXCEPTIONS=general):
+        found = messages()
+    assert list(found) == (["django_cache_me.W007"] if said else [])
+    if said:
+        assert f"({said})" in found["django_cache_me.W007"].msg
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"sise": 5 << 20}, "Did you mean 'size'?"),
@@ -110,24 +130,6 @@ def test_a_link_is_not_followed(tmp_path):
         os.symlink(tmp_path / "elsewhere", place().entries)
         assert "django_cache_me.E006" in messages()
     assert (tmp_path / "elsewhere").read_bytes() == b"precious"
-
-
-@pytest.mark.parametrize("alias", ["default"], indirect=True)
-def test_a_version_file_that_cannot_be_shared_is_an_error_before_the_write(alias, tmp_path):
-    """Unshared, its commits would not be heard: nothing may be written then."""
-    _engine.SharedStore.open(str(tmp_path / "entries"), 1 << 20)
-    from django_cache_me.stores import select
-
-    saved, select._stores = select._stores, {}
-    try:
-        with store_at(tmp_path / "nowhere"):
-            with pytest.raises(StoreError, match="nowhere"):
-                Category.objects.create(name="a")
-            with pytest.raises(StoreError, match="nowhere"):
-                list(Category.objects.all())
-    finally:
-        select._stores = saved
-    assert Category.objects.no_cache().filter(name="a").count() == 0
 
 
 def test_a_directory_without_permission(tmp_path):

@@ -55,6 +55,7 @@ def test_matrix(alias, capsys, model, query, cached, kind):
         assert "cache_me:" not in line
 
 
+@pytest.mark.keeps
 def test_debug_lines(alias, capsys, caplog):
     caplog.set_level("DEBUG", "django_cache_me")
     with override_settings(DJANGO_CACHE_ME_DEBUG_MODE=True):
@@ -131,6 +132,7 @@ def test_cache_method_overrules_the_options(alias):
     assert_hit(alias, read)
 
 
+@pytest.mark.keeps
 def test_statistics_count_this_process(alias):
     Product.objects.using(alias).create(name="a")
     with seen(alias) as result:
@@ -219,6 +221,7 @@ def test_permanent_cache_in_every_spelling(alias, product, spelling):
     assert [one.name for one in assert_hit(alias, lambda: list(again))] == ["a"]
 
 
+@pytest.mark.keeps
 def test_cache_with_a_timeout_of_its_own(alias, capsys):
     Nothing.objects.using(alias).create(name="a")
     with override_settings(DJANGO_CACHE_ME_DEBUG_MODE=True):
@@ -233,6 +236,7 @@ def test_cache_on_a_model_with_both_options_off(alias):
     assert_hit(alias, read)
 
 
+@pytest.mark.keeps
 def test_timeout_of_the_options_and_of_the_setting(alias, capsys):
     with override_settings(DJANGO_CACHE_ME_DEBUG_MODE=True, DJANGO_CACHE_ME_TIMEOUT=77):
         list(Category.objects.using(alias).all())
@@ -275,6 +279,7 @@ def test_permanent_entries_end_by_timeout(alias):
     assert_miss(alias, lambda: list(permanent.all()))
 
 
+@pytest.mark.keeps
 @pytest.mark.parametrize(
     ("make", "pattern"),
     [
@@ -296,6 +301,7 @@ def test_keys_stand_in_the_store_as_patterned(alias, capsys, make, pattern):
     assert is_stored(key)
 
 
+@pytest.mark.keeps
 def test_one_key_for_one_question(alias, capsys):
     """The key depends on text, parameters, kind of result and database: nothing else, and on all of them."""
     query = Category.objects.using(alias)
@@ -392,6 +398,9 @@ def test_works_with_no_setting_at_all(tmp_path):
         found = glob.glob(place().directory + "/django_cache_me.*")
         assert place().entries in found
         os.unlink(place().entries)
+        from django_cache_me.databases.identity import identity_of
+        from django_cache_me.stores.places import versions_file
+        os.unlink(versions_file(identity_of(django.db.connection, ask=False).database)[0])
         """
     )
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, timeout=60)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import pathlib
+import re
 
 import pytest
 
@@ -61,3 +62,24 @@ def test_the_engines_core_knows_no_python():
 def test_files_stay_small():
     for path in [*PACKAGE.rglob("*.py"), *(ROOT / "engine").rglob("*.?pp")]:
         assert len(path.read_text().splitlines()) <= 700, path.name
+
+
+def test_every_check_has_a_section_and_every_section_a_check():
+    sources = "".join(path.read_text() for path in PACKAGE.glob("*checks.py"))
+    sections = re.findall(r"^## ([EW]\d{3})$", (ROOT / "docs" / "checks.md").read_text(), re.MULTILINE)
+    assert len(sections) == len(set(sections))
+    assert set(re.findall(r"\b[EW]00\d\b", sources)) == set(sections)
+
+
+LINK = re.compile(r"\]\(([^)#:]+)(?:#([^)]+))?\)")
+
+
+@pytest.mark.parametrize("path", [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"], ids=lambda p: p.name)
+def test_links_between_documents_lead_somewhere(path):
+    for target, anchor in LINK.findall(path.read_text()):
+        found = path.parent / target
+        assert found.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", found.read_text(), re.MULTILINE)
+            anchors = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+            assert anchor in anchors, f"{target}#{anchor}"

@@ -27,6 +27,7 @@ def pair(alias):
         yield alias, one, other
 
 
+@pytest.mark.keeps
 def test_a_fill_of_one_is_a_hit_of_the_other(pair):
     alias, one, other = pair
     assert one.ask(f"hits_of('{alias}')") == [["a"], 0]
@@ -54,6 +55,7 @@ def test_a_commit_in_one_is_seen_by_the_next_read_in_the_other(pair):
         assert writer.ask(f"names('{alias}')") == [str(number)]
 
 
+@pytest.mark.keeps
 def test_an_open_transaction_of_one_changes_nothing_for_the_other(pair):
     alias, one, other = pair
     other.ask(f"names('{alias}')")
@@ -65,6 +67,7 @@ def test_an_open_transaction_of_one_changes_nothing_for_the_other(pair):
     assert other.ask(f"names('{alias}')") == ["b"]
 
 
+@pytest.mark.keeps
 def test_a_rolled_back_transaction_costs_the_other_nothing(pair):
     alias, one, other = pair
     other.ask(f"names('{alias}')")
@@ -74,6 +77,7 @@ def test_a_rolled_back_transaction_costs_the_other_nothing(pair):
     assert other.ask(f"hits_of('{alias}')") == [["a"], 1]
 
 
+@pytest.mark.keeps
 def test_switched_off_in_one_it_still_tells_the_other(pair):
     alias, one, _ = pair
     with Worker(CACHE_ME_TEST_OFF="1") as off:
@@ -96,6 +100,7 @@ def test_another_project_on_the_same_database_is_heard(pair):
         assert one.ask(f"names('{alias}')") == ["b"]
 
 
+@pytest.mark.keeps
 def test_manual_invalidation_is_heard(pair):
     alias, one, other = pair
     one.ask(f"names('{alias}')")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import unittest
 
 import pytest
@@ -543,3 +544,89 @@ def test_serializable_never_hits(postgresql, isolated):
         with seen(postgresql) as result:
             names(postgresql)
         assert result.passed == {"isolation_level": 1}
+
+
+# Commits that fail, and threads.
+
+
+def test_a_commit_that_fails_shows_nothing(alias):
+    """A deferred constraint is looked at in COMMIT; SQLite leaves the transaction open then, others don't."""
+    names(alias)
+    with pytest.raises(IntegrityError), transaction.atomic(using=alias):
+        Category.objects.using(alias).create(name="a", parent_id=987654)
+        assert names(alias) == ["a"]
+    assert names(alias) == []
+    assert names(alias) == []
+    Category.objects.using(alias).create(name="b")
+    assert names(alias) == ["b"]
+
+
+def test_a_failed_commit_of_a_manual_transaction(alias):
+    wrapper = connections[alias]
+    if wrapper.vendor == "mysql":
+        pytest.skip("constraints are looked at with each statement")
+    names(alias)
+    wrapper.set_autocommit(False)
+    try:
+        Category.objects.using(alias).create(name="a", parent_id=987654)
+        with pytest.raises(IntegrityError):
+            wrapper.commit()
+        if wrapper.vendor == "sqlite":
+            assert names(alias) == ["a"], "still open"
+            Category.objects.using(alias).update(parent=None)
+            wrapper.commit()
+        else:
+            assert names(alias) == []
+    finally:
+        wrapper.rollback()
+        wrapper.set_autocommit(True)
+    expected = ["a"] if wrapper.vendor == "sqlite" else []
+    assert names(alias) == expected
+    assert assert_hit(alias, lambda: names(alias)) == expected
+
+
+def test_a_thread_does_not_see_anothers_transaction(postgresql):
+    found = {}
+
+    def elsewhere(name):
+        found[name] = names(postgresql)
+        connections[postgresql].close()
+
+    def run(name):
+        thread = threading.Thread(target=elsewhere, args=(name,))
+        thread.start()
+        thread.join()
+
+    with transaction.atomic(using=postgresql):
+        Category.objects.using(postgresql).create(name="a")
+        names(postgresql)
+        run("before")
+    run("after")
+    assert found == {"before": [], "after": ["a"]}
+    assert_hit(postgresql, lambda: names(postgresql))
+
+
+def test_threads_that_share_a_connection_share_its_overlay(sqlite):
+    """As Django's LiveServerTestCase does with an in-memory database."""
+    wrapper = connections[sqlite]
+    wrapper.ensure_connection()
+    wrapper.inc_thread_sharing()
+    try:
+        with undone(sqlite):
+            Category.objects.create(name="a")
+            names(sqlite)
+            found = []
+
+            def elsewhere():
+                connections[sqlite] = wrapper
+                found.append(names(sqlite))
+                Category.objects.update(name="b")
+                found.append(names(sqlite))
+
+            thread = threading.Thread(target=elsewhere)
+            thread.start()
+            thread.join()
+            assert names(sqlite) == ["b"]
+            assert found == [["a"], ["b"]]
+    finally:
+        wrapper.dec_thread_sharing()

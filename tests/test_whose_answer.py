@@ -13,6 +13,7 @@ import pytest
 from django.db import connections
 from django.test import override_settings
 
+from tests.aliases import database
 from tests.looking import assert_hit, assert_miss, seen
 from tests.shop.models import Category, Tag
 
@@ -47,22 +48,6 @@ def execute(alias, *statements):
 
 def names(alias):
     return sorted(category.name for category in Category.objects.using(alias).all())
-
-
-@contextlib.contextmanager
-def database(alias, like, **changed):
-    """One more entry of DATABASES for a while."""
-    settings = {**connections.databases[like], **changed}
-    connections.databases[alias] = settings
-    try:
-        yield alias
-    finally:
-        connections[alias].close()
-        close_pool = getattr(connections[alias], "close_pool", None)
-        if close_pool is not None:
-            close_pool()
-        del connections.databases[alias]
-        delattr(connections._connections, alias)
 
 
 def make_tables(alias, *rows):

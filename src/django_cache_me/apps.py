@@ -10,7 +10,7 @@ class CacheMeConfig(AppConfig):
     verbose_name = "Django Cache Me If You Can"
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401  (registers the system checks)
+        from . import async_checks, checks  # noqa: F401  (these register the system checks)
         from .autodiscover import autodiscover
         from .reading import install as install_reading
         from .writing import install as install_writing

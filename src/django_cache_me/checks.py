@@ -1,6 +1,6 @@
 """System checks: wrong settings and places are said at start, each with an id, the wrong value and a hint.
 
-Each id has a section in ``docs/checks.md``.
+Each id has a section in ``docs/checks.md``. Those of warmers and workers are in ``async_checks.py``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from .options import check_timeout
 from .registry import cache_me_registry
 
 
-def _hint(text: str, check_id: str) -> str:
+def hint_for(text: str, check_id: str) -> str:
+    """``text`` with the section of the documentation."""
     return f"{text} See docs/checks.md#{check_id.rpartition('.')[2].lower()}."
 
 
@@ -35,7 +36,7 @@ def check_setting_names(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         messages.append(
             Warning(
                 f"There is no setting {name}.",
-                hint=_hint(text, "django_cache_me.W001"),
+                hint=hint_for(text, "django_cache_me.W001"),
                 id="django_cache_me.W001",
             )
         )
@@ -100,7 +101,7 @@ def check_setting_values(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             messages.append(
                 Error(
                     f"{conf.PREFIX}{name} {wrong}, not {value!r}.",
-                    hint=_hint(f"Its default is {conf.DEFAULTS[name]!r}.", check_id),
+                    hint=hint_for(f"Its default is {conf.DEFAULTS[name]!r}.", check_id),
                     id=check_id,
                 )
             )
@@ -130,10 +131,37 @@ def check_store(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return [
         Error(
             text,
-            hint=_hint("Until then nothing is cached.", "django_cache_me.E006"),
+            hint=hint_for("Until then nothing is cached.", "django_cache_me.E006"),
             id="django_cache_me.E006",
         )
         for text in wrong
+    ]
+
+
+@register("django_cache_me")
+def check_silent_cache(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W007: the cache that serves as store hides its errors."""
+    from .stores.select import DJANGO_CACHE, store_kind
+
+    try:
+        if not cache_me_registry.get_registered_models() or store_kind() != DJANGO_CACHE:
+            return []
+    except StoreError:  # no such backend: Django says so itself
+        return []
+    alias = conf.setting("CACHE")
+    entry = settings.CACHES[alias]
+    options: Any = entry.get("OPTIONS") or {}
+    silent = [name for name in ("IGNORE_EXCEPTIONS", "ignore_exc") if options.get(name)]
+    general = "DJANGO_REDIS_IGNORE_EXCEPTIONS"
+    if entry["BACKEND"].startswith("django_redis.") and "IGNORE_EXCEPTIONS" not in options:
+        silent += [general] if getattr(settings, general, False) else []
+    return [
+        Warning(
+            f"CACHES[{alias!r}] hides its errors ({name}): writes that it can't be told of go unnoticed.",
+            hint=hint_for("Switch that off; an error of the cache breaks no query.", "django_cache_me.W007"),
+            id="django_cache_me.W007",
+        )
+        for name in silent
     ]
 
 
@@ -143,7 +171,7 @@ def _store_is_of_this_host() -> bool:
 
     try:
         return store_kind() != DJANGO_CACHE
-    except ImportError:  # no such backend: Django says so itself
+    except StoreError:  # no such backend: Django says so itself
         return False
 
 
@@ -180,7 +208,7 @@ def check_databases(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 Warning(
                     f"The database {alias!r} is on another host ({host}), but the store is in the memory "
                     "of this one: writers on other hosts can't be seen from here.",
-                    hint=_hint("With several hosts, use a store that they share.", "django_cache_me.W002"),
+                    hint=hint_for("With several hosts, use a store that they share.", "django_cache_me.W002"),
                     id="django_cache_me.W002",
                 )
             )
@@ -188,7 +216,7 @@ def check_databases(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             messages.append(
                 Warning(
                     f"The database {alias!r} ({wrapper.vendor}) is served without a cache.",
-                    hint=_hint(
+                    hint=hint_for(
                         "Supported: SQLite, PostgreSQL, MariaDB and MySQL (by mysqlclient or PyMySQL).",
                         "django_cache_me.W003",
                     ),

@@ -14,4 +14,4 @@ class RegistrationError(CacheMeError):
 
 
 class StoreError(CacheMeError):
-    """A file of the shared-memory store can't be opened or shared; the message says what to set."""
+    """The store can't be opened or shared; the message says what to set. Raised of writes, never of reads."""

@@ -309,3 +309,17 @@ def test_a_stamp_that_cannot_be_set_is_deleted(over_django, failing):
     over_django.bump(A)
     failing.clear()
     assert found(over_django) is None
+
+
+@pytest.mark.parametrize("store", ["database"], indirect=True)
+def test_what_the_database_refuses_in_silence_is_noticed(store, monkeypatch):
+    """DatabaseCache.set() swallows the database's errors, such as a lock that isn't released in time."""
+    from django.core.cache.backends.db import DatabaseCache
+
+    fill(store)
+    with monkeypatch.context() as refusing:
+        refusing.setattr(DatabaseCache, "_base_set", lambda self, mode, *args: False)
+        store.bump(A)
+    assert found(store) is None
+    assert fill(store) == "stored"
+    assert found(store) == ROWS

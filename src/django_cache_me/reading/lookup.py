@@ -21,6 +21,7 @@ from ..databases.identity import Identity, identity_of
 from ..databases.replicas import clock_a_lag_ago, lag_of, primary_of
 from ..databases.sessions import settle_unknown_outcomes
 from ..databases.statements import Script, read_script
+from ..exceptions import StoreError
 from ..log import debug, trouble
 from ..stores.base import Building, Clock, Reading, Row, Store
 from ..stores.dependencies import ALL, SCHEMA, any_of, pack, permanent_of
@@ -104,18 +105,22 @@ class Question:
             return self._answer_through_the_cache()
         except _Pass as why:
             passed(str(why))
-            return self._built(self.ask())
+        except StoreError as error:
+            _pass_for_want_of_a_store(error)
+        return self._built(self.ask())
 
     def answer_of_a_hit(self) -> list[Any] | None:
         """The answer if it is in the cache; else None, counted, with the database not asked."""
         try:
             script, identity = self._script(), self._identity()
             key, fingerprint = self._key(identity), self._fingerprint(identity)
-            store = self._store(script, identity)
+            found = self._hit(self._store(script, identity), key, fingerprint)
         except _Pass as why:
             passed(str(why))
             return None
-        found = self._hit(store, key, fingerprint)
+        except StoreError as error:
+            _pass_for_want_of_a_store(error)
+            return None
         if found is None:
             passed("iterator")
         return found
@@ -136,7 +141,7 @@ class Question:
             if footing.overlay.is_touched((SCHEMA,)):
                 raise _Pass("changed_schema")  # its tables aren't what others see
             if footing.overlay.is_touched(_rests_on(script)):
-                return footing.overlay.over(shared)
+                return footing.overlay.over(shared) if shared.keeps else shared
             if not footing.may_hit:
                 raise _Pass(footing.reason)
         if footing.snapshot_clock is not None and not shared.has_clock:
@@ -276,6 +281,12 @@ class Question:
             return
         count("fills")
         debug(f"Cached queryset with key '{key}' for {_seconds(self.plan.timeout)}")
+
+
+def _pass_for_want_of_a_store(error: StoreError) -> None:
+    """A wrong set-up is an error at start (check E006) and of writes, never of a page that reads."""
+    passed("no_store")
+    trouble("no_store", "Nothing is cached: %s", error)
 
 
 def _rests_on(script: Script) -> list[int]:

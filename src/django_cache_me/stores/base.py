@@ -53,6 +53,8 @@ class Store:
 
     #: Whether versions have an order, so that one can be found not to be younger than a reading of the clock.
     has_clock = True
+    #: Whether anything is kept. If not, a transaction that has written keeps nothing for itself either.
+    keeps = True
 
     def get(
         self, key: str, fingerprint: int, clock: Clock | None = None, building: Building | None = None

@@ -187,7 +187,7 @@ class DjangoCacheStore(Store):
     def _tell(self, stamps: dict[str, str]) -> None:
         """Set stamps, or make sure in another way that no entry with the old ones is believed."""
         try:
-            untold = self._cache.set_many(stamps, None) or []  # django-redis says None
+            untold = self._set_stamps(stamps)
         except Exception as error:
             trouble("store", "The cache %r could not be told of a write: %s", self._alias, error)
             untold = list(stamps)
@@ -197,6 +197,10 @@ class DjangoCacheStore(Store):
         except Exception:
             self._distrusted = True
             self._rest()
+
+    def _set_stamps(self, stamps: dict[str, str]) -> list[str]:
+        """Set them; the names of those that the cache says it didn't take."""
+        return self._cache.set_many(stamps, None) or []  # django-redis says None
 
     # Bad luck.
 

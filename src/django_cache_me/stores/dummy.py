@@ -11,6 +11,8 @@ from .shared_memory import SharedMemoryStore
 class DummyStore(SharedMemoryStore):
     """Versions are bumped all the same, for other processes of the host that do keep entries."""
 
+    keeps = False
+
     def get(
         self, key: str, fingerprint: int, clock: Clock | None = None, building: Building | None = None
     ) -> list[Any] | None:

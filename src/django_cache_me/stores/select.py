@@ -10,6 +10,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from .. import conf
+from ..exceptions import StoreError
 from .base import Store
 
 SHARED_MEMORY, DUMMY, DJANGO_CACHE = "shared_memory", "dummy", "django_cache"
@@ -39,7 +40,7 @@ _last: tuple[Any, str, str] | None = None
 
 
 def store_kind() -> str:
-    """SHARED_MEMORY, DUMMY or DJANGO_CACHE."""
+    """SHARED_MEMORY, DUMMY or DJANGO_CACHE. Raises StoreError for a backend that can't be imported."""
     global _last
     alias = conf.setting("CACHE")
     if _last is None or _last[0] is not settings.CACHES or _last[1] != alias:
@@ -60,7 +61,10 @@ def _kind_of(backend: str) -> str:
 
     if not backend:
         return SHARED_MEMORY
-    backend_class = import_string(backend)
+    try:
+        backend_class = import_string(backend)
+    except ImportError as error:
+        raise StoreError(f"The BACKEND of CACHES[{conf.setting('CACHE')!r}] can't be used: {error}") from None
     # LocMemCache is private to a process; Django's own default.
     if issubclass(backend_class, (LocMemCache, SharedMemoryCache)):
         return SHARED_MEMORY
@@ -73,7 +77,10 @@ def _make(kind: str, database: str, private: bool, is_new: bool) -> Store:
         from .django_cache import DjangoCacheStore
 
         alias = conf.setting("CACHE")
-        store_class = DatabaseCacheStore if is_database_cache(alias) else DjangoCacheStore
+        try:
+            store_class = DatabaseCacheStore if is_database_cache(alias) else DjangoCacheStore
+        except Exception as error:  # whatever the backend's class raises for its options
+            raise StoreError(f"CACHES[{alias!r}] can't be used: {error}") from error
         return store_class(alias, database)
     if kind == DUMMY:
         from .dummy import DummyStore

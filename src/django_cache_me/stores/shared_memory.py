@@ -12,7 +12,7 @@ from ..exceptions import StoreError
 from ..log import trouble
 from .base import Building, Clock, Intent, Reading, Row, Store
 from .dependencies import Dependencies
-from .places import Place, place
+from .places import Place, place, versions_file
 
 _NO_CLOCK = 2**64 - 1
 #: How long (s) a commit waits for a free record in the version table before it is refused.
@@ -30,11 +30,9 @@ class SharedMemoryStore(Store):
     def _open_table(self, is_new: bool) -> _engine.VersionTable:
         if self._private:
             return _engine.VersionTable.private_table()
-        where = place()
+        path, group = versions_file(self._database)
         try:
-            return _engine.VersionTable.open(
-                where.versions(self._database), self._database, group=where.group, fresh=is_new
-            )
+            return _engine.VersionTable.open(path, self._database, group=group, fresh=is_new)
         except _engine.EngineError as error:
             raise StoreError(error.args[0]) from None
 
@@ -161,7 +159,12 @@ _TRY_AGAIN_AFTER = 1.0
 
 
 def _entries() -> _engine.SharedStore | None:
-    return entries_at(place())
+    try:
+        where = place()
+    except StoreError as error:
+        trouble("entries", "Nothing is cached: %s", error)
+        return None
+    return entries_at(where)
 
 
 def entries_at(where: Place) -> _engine.SharedStore | None:

@@ -11,7 +11,7 @@ from ..databases.drivers import IDLE, Driver
 from ..databases.identity import is_to_be_asked
 from ..databases.statements import COPY, UNREADABLE, Script, read_script
 from .announcement import Announcement, announce
-from .write_set import add_writes, place_of
+from .write_set import add_writes, clock_of
 
 #: Driver methods that execute nothing; any other one may write anything (COPY and its like).
 _HARMLESS = frozenset(
@@ -148,7 +148,7 @@ class ObservedCursor:
         """The statement may begin a transaction. What is not younger than the clock before its snapshot was
         committed before it."""
         if view_of(self._wrapper) == SNAPSHOT:
-            self._state.clock = place_of(self._wrapper)[1].clock()
+            self._state.clock = clock_of(self._wrapper)
 
     def _empty_overlay(self, script: Script) -> None:
         if self._state.overlay is not None and (script.rolls_back or script.writes_anything):

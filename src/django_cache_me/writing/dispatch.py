@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import Any, Callable
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from .. import conf
 from ..log import trouble
 
 #: The longest (s) that enqueueing may hold up the page.
 PATIENCE = 0.8
+NOT_CONFIGURED = "neither Celery nor django.tasks is configured"
 #: How long (s) nothing is handed over after a failure.
 PAUSE = 30.0
 
@@ -27,20 +30,49 @@ def hand_over(label: str, alias: str) -> bool:
     global _tried_again_at
     if time.monotonic() < _tried_again_at:
         return False
-    enqueue = _enqueuer()
-    if enqueue is None:
-        trouble(
-            "no_worker",
-            "DJANGO_CACHE_ME_ASYNC_ENABLED is set, but neither Celery nor django.tasks is configured: "
-            "what it would do is done here.",
-        )
-        return False
-    error = _within(PATIENCE, lambda: enqueue(label, alias))
+    error: BaseException | None
+    try:
+        enqueue = _enqueuer()
+    except Exception as wrong:  # whatever Celery's or a backend's configuration raises
+        error = wrong
+    else:
+        if enqueue is None:
+            trouble(
+                "no_worker",
+                f"DJANGO_CACHE_ME_ASYNC_ENABLED is set, but {NOT_CONFIGURED}: what it would do is done here.",
+            )
+            return False
+        error = _within(PATIENCE, partial(enqueue, label, alias))
     if error is None:
         return True
     _tried_again_at = time.monotonic() + PAUSE
     trouble("broker", "No worker could be told to follow up %s, so it is done here: %s", label, error)
     return False
+
+
+def why_no_worker() -> str | None:
+    """Why no worker can be told, as far as that is known without a connection; None: it seems well."""
+    try:
+        if _enqueuer() is None:
+            return NOT_CONFIGURED
+        if uses_django_tasks():
+            from django.tasks import default_task_backend
+
+            default_task_backend.validate_task(_django_task())
+        else:
+            from celery import current_app
+
+            if not current_app.conf.task_always_eager:
+                with current_app.connection_for_write() as never_opened:
+                    never_opened.transport  # noqa: B018  (its client library may be missing)
+    except Exception as error:  # whatever Celery's or a backend's configuration raises
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def uses_django_tasks() -> bool:
+    """Whether Django's tasks framework is used: there is no Celery with a broker."""
+    return _celery_task() is None and _django_task() is not None
 
 
 def forget_failures() -> None:
@@ -88,8 +120,10 @@ def _django_task() -> Any:
         from django.tasks import default_task_backend
     except ImportError:
         return None
-    from ..tasks import invalidate_model_cache
+    from ..tasks import invalidate_model_cache, wrong_tasks
 
+    if invalidate_model_cache is None:
+        raise ImproperlyConfigured(f"TASKS has no backend for the task of django_cache_me ({wrong_tasks})")
     task: Any = invalidate_model_cache
     queue = conf.setting("CELERY_QUEUE")
     if queue and (not default_task_backend.queues or queue in default_task_backend.queues):

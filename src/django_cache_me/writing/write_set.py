@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..databases.catalog import catalog_of
+from ..databases.catalog import catalog_of, forget
 from ..databases.connection import ConnectionState, store_for
 from ..databases.drivers import UNKNOWN
 from ..databases.identity import Identity, identity_of
 from ..databases.statements import UNKNOWN_STATEMENT, Script
 from ..exceptions import StoreError
-from ..stores.base import Store
+from ..stores.base import Clock, Store
 from ..stores.dependencies import ALL, SCHEMA, Dependencies, pack, written
 from . import aftermath
 
@@ -22,6 +22,19 @@ def place_of(wrapper: BaseDatabaseWrapper) -> tuple[Identity, Store]:
 
     Raises :class:`StoreError` where a write couldn't be told to the other processes.
     """
+    identity = _identity_of(wrapper)
+    return identity, store_for(wrapper, identity)
+
+
+def clock_of(wrapper: BaseDatabaseWrapper) -> Clock | None:
+    """The store's clock now, or None if there is no store: beginning a transaction writes nothing yet."""
+    try:
+        return place_of(wrapper)[1].clock()
+    except StoreError:
+        return None
+
+
+def _identity_of(wrapper: BaseDatabaseWrapper) -> Identity:
     try:
         identity = identity_of(wrapper, ask=True)
     except Exception as error:
@@ -31,15 +44,21 @@ def place_of(wrapper: BaseDatabaseWrapper) -> tuple[Identity, Store]:
             "pg_control_checkpoint(), which everybody has by default."
         ) from error
     assert identity is not None
-    return identity, store_for(wrapper, identity)
+    return identity
 
 
 def add_writes(wrapper: BaseDatabaseWrapper, state: ConnectionState, script: Script) -> frozenset[int]:
     """Add to the write set of ``state`` what executing ``script`` may write, and say what that is."""
-    if script.only_reads and not script.functions:
+    if not (script.writes or script.functions or script.writes_anything or script.changes_schema):
         return frozenset()
     assert state.driver is not None
-    identity, store = place_of(wrapper)
+    identity = _identity_of(wrapper)
+    try:
+        store = store_for(wrapper, identity)
+    except StoreError:
+        if script.only_reads and not _may_write(wrapper, script, identity):
+            return frozenset()
+        raise
     dependencies: set[int] = set()
     tables: set[str] = set()
     if script.writes_anything or script.changes_schema:
@@ -99,6 +118,12 @@ def _placed_tables(
         schemas = set().union(*(catalog.acts_elsewhere.get(name, ()) for name in acting))
         state.other_databases |= state.driver.other_databases(identity.database, schemas)
     return touched, complete
+
+
+def _may_write(wrapper: BaseDatabaseWrapper, script: Script, identity: Identity) -> bool:
+    """Whether a text that only reads calls a function that may write; asked anew, for nobody tells of DDL."""
+    forget(identity.database)
+    return catalog_of(wrapper, identity.database, ()).may_write(script.functions)
 
 
 def settled_write_set(state: ConnectionState, store: Store) -> Dependencies:

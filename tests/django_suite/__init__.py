@@ -1,0 +1,1 @@
+"""Django's own test suite, with every model registered: ``make test-django``."""

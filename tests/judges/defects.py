@@ -1,0 +1,137 @@
+"""Defects that a judge has to find: each leaves out one rule of the protocol.
+
+Planted by name, in this process or (``CACHE_ME_TEST_DEFECT``) in a worker before its first word.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, Callable, Iterator
+from unittest import mock
+
+from django_cache_me.databases import connection
+from django_cache_me.reading import lookup
+from django_cache_me.stores import overlay, shared_memory
+from django_cache_me.writing import announcement, cursor, observer, write_set
+
+_Patch = Callable[[], Any]
+
+
+def _forget_a_table() -> Any:
+    """Writes to notes and to tables of many-to-many relations are not noted."""
+    original = write_set.written
+
+    def written(tables: Any) -> Any:
+        return original(table for table in tables if not table.endswith(("_labels", "_note")))
+
+    return mock.patch.object(write_set, "written", written)
+
+
+def _forget_a_label() -> Any:
+    """Writes to labels are not noted."""
+    original = write_set.written
+
+    def written(tables: Any) -> Any:
+        return original(table for table in tables if table != "judges_label")
+
+    return mock.patch.object(write_set, "written", written)
+
+
+def _forget_the_savepoint() -> Any:
+    """A savepoint's rollback leaves the overlay as it is."""
+    return mock.patch.object(overlay.Overlay, "empty", return_value=None)
+
+
+def _forget_other_peoples_commits() -> Any:
+    """The overlay doesn't look at the shared versions."""
+    original = overlay.Overlay._get
+
+    def get(self: Any, key: str, fingerprint: int, shared: Any) -> Any:
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        stub = mock.Mock()
+        stub.versions.return_value = entry.shared
+        return original(self, key, fingerprint, stub)
+
+    return mock.patch.object(overlay.Overlay, "_get", get)
+
+
+def _forget_the_own_writes() -> Any:
+    """A transaction that has written reads from the shared store, and fills it."""
+
+    def footing_of(wrapper: Any) -> Any:
+        footing = original(wrapper)
+        return connection.OUTSIDE if footing.overlay is not None else footing
+
+    original = connection.footing_of
+    return mock.patch.object(lookup, "footing_of", footing_of)
+
+
+def _take_the_versions_late() -> Any:
+    """The versions are taken when the rows have come."""
+    original = lookup.Question._reading
+
+    def fill(self: Any, store: Any, key: str, fingerprint: int, rows: Any, reading: Any) -> None:
+        late = store.versions(reading.dependencies)
+        if late is not None:
+            originally(self, store, key, fingerprint, rows, late)
+
+    originally = lookup.Question._fill
+    assert original is not None
+    return mock.patch.object(lookup.Question, "_fill", fill)
+
+
+def _leave_out_the_intent() -> Any:
+    """Nothing is declared before the commit; afterwards all is bumped, if the writer still lives."""
+
+    def declare(self: Any, dependencies: Any, session: bytes, ends_with_process: bool) -> Any:
+        return shared_memory.Intent(dependencies)
+
+    def finish(self: Any, intent: Any) -> None:
+        self.bump(intent.token)
+
+    return _both(
+        mock.patch.object(shared_memory.SharedMemoryStore, "declare_intent", declare),
+        mock.patch.object(shared_memory.SharedMemoryStore, "finish_intent", finish),
+    )
+
+
+def _bump_before_the_commit() -> Any:
+    """All is bumped and withdrawn before the commit, and nothing after it."""
+
+    def announce(wrapper: Any, state: Any) -> Any:
+        made = original(wrapper, state)
+        if made is not None:
+            made.finish()
+        return made
+
+    original = announcement.announce
+    return _both(
+        mock.patch.object(cursor, "announce", announce), mock.patch.object(observer, "announce", announce)
+    )
+
+
+@contextlib.contextmanager
+def _both(*patches: Any) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for patch in patches:
+            stack.enter_context(patch)
+        yield
+
+
+DEFECTS: dict[str, _Patch] = {
+    "forget a table": _forget_a_table,
+    "forget a label": _forget_a_label,
+    "forget the savepoint": _forget_the_savepoint,
+    "forget other people's commits": _forget_other_peoples_commits,
+    "forget the own writes": _forget_the_own_writes,
+    "take the versions late": _take_the_versions_late,
+    "leave out the intent": _leave_out_the_intent,
+    "bump before the commit": _bump_before_the_commit,
+}
+
+
+def planted(name: str) -> Any:
+    """A context in which that defect is at work."""
+    return DEFECTS[name]()
