@@ -8,7 +8,7 @@ SANITIZERS ?= asan tsan
 FUZZ_SECONDS ?= 20
 MINUTES ?= 10
 
-.PHONY: help demo judge test test-engine test-sanitizers test-fuzz test-python test-oldest test-matrix bench lint format clean
+.PHONY: help demo judge test test-django test-engine test-sanitizers test-fuzz test-python test-oldest test-matrix bench lint format clean
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -18,7 +18,8 @@ demo: ## load the atlas, run its workload with the cache off and on, compare eve
 	.venv/bin/python -m pip install -q -r examples/atlas/requirements.txt
 	.venv/bin/python examples/atlas/demo.py
 
-test: test-engine test-sanitizers test-fuzz test-python test-oldest ## run all tests: engine, sanitizers, short fuzzing, Python face
+test: SUITE ?= --part
+test: test-engine test-sanitizers test-fuzz test-python test-django test-oldest ## run all tests: engine, sanitizers, short fuzzing, Python face
 	@echo "all tests passed"
 
 test-engine: ## the engine's unit tests (GoogleTest)
@@ -39,9 +40,14 @@ test-fuzz: ## fuzz codec and scanner for FUZZ_SECONDS each
 	scripts/fuzz.sh $(FUZZ_SECONDS)
 
 test-python: ## the tests of the Python face, on SQLite and on servers (PostgreSQL, MariaDB …) that they start themselves
-	@scripts/venv.sh test
+	@scripts/venv.sh test packages
 	scripts/apt.sh postgresql mariadb-server redis-server memcached faketime || [ -z "$${CI:-}" ]
 	.venv/bin/python -m pytest
+
+test-django: ## Django's own tests of its ORM with every model registered, on SQLite and PostgreSQL (SUITE=--part: some)
+	@scripts/venv.sh test
+	scripts/apt.sh postgresql || [ -z "$${CI:-}" ]
+	.venv/bin/python -m tests.django_suite.run $(SUITE)
 
 judge: ## random programs, races and kill -9 against the database's own word, for MINUTES=10
 	@scripts/venv.sh test

@@ -39,7 +39,7 @@ def interpreter(version: str) -> str:
 def _define(python: str, django: str) -> None:
     @nox.session(name=f"python{python}-django{django}", python=interpreter(python))
     def tests(session: nox.Session) -> None:
-        session.install(".[test]", f"django~={django}.0")
+        session.install(".[test,packages]", f"django~={django}.0")
         session.run("python", "-m", "pytest", "-q", *session.posargs)
 
 

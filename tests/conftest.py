@@ -10,6 +10,7 @@ import warnings
 
 import pytest
 
+from .packages.installed import own_labels
 from .servers import MariaDB, Memcached, PostgreSQL, Redis, ServerMissing
 
 _folder = tempfile.mkdtemp(prefix="cache_me_tests_")
@@ -131,6 +132,7 @@ def _clean(alias: str) -> None:
             "shapes",
             "everything",
             "judges",
+            *own_labels(),
             *(["pgfields"] if alias == "postgresql" else []),
         ):
             for model in apps.get_app_config(app).get_models(include_auto_created=True):

@@ -3,6 +3,8 @@
 import json
 import os
 
+from tests.packages import installed
+
 SECRET_KEY = os.environ.get("CACHE_ME_TEST_SECRET", "test")
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
@@ -12,7 +14,9 @@ INSTALLED_APPS = [
     "tests.shapes",
     "tests.everything",
     "tests.judges",
+    *installed.apps(),
 ]
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",

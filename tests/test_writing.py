@@ -6,7 +6,7 @@ import contextlib
 import threading
 
 import pytest
-from django.db import IntegrityError, connections, models, transaction
+from django.db import DatabaseError, IntegrityError, connections, models, transaction
 
 from django_cache_me.databases.connection import state_of
 from tests.looking import assert_hit, assert_miss, seen
@@ -761,6 +761,14 @@ def test_what_a_temporary_trigger_writes_is_seen(sqlite):
     Tag.objects.create(word="x")
     connections[sqlite].close()
     assert_seen(sqlite, ["b"])
+
+
+def test_a_statement_that_failed_has_not_changed_the_session(sqlite):
+    warm(sqlite)
+    with pytest.raises(DatabaseError), connections[sqlite].cursor() as cursor:
+        cursor.execute("NO SUCH STATEMENT")
+    assert_miss(sqlite, lambda: names(sqlite))
+    assert_hit(sqlite, lambda: names(sqlite))
 
 
 def test_attached_databases_change_the_session(sqlite, tmp_path):

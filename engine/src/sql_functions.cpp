@@ -51,7 +51,21 @@ constexpr std::string_view kSqlite =
     "json_set "
     "json_type json_valid jsonb jsonb_array jsonb_extract jsonb_group_array jsonb_group_object jsonb_insert "
     "jsonb_object jsonb_patch jsonb_remove jsonb_replace jsonb_set "
-    "bm25 highlight snippet";
+    "bm25 highlight snippet "
+    // SpatiaLite: pure functions of geometries, by the names that Django uses.
+    "area asbinary asewkb asgeojson asgml askml assvg astext aswkt azimuth centroid closestpoint collect "
+    "contains coveredby covers crosses difference disjoint distance envelope equals extent geodesiclength "
+    "geohash geometrytype geomfromtext geomfromwkb geosminimumboundingcircle greatcirclelength gunion "
+    "intersection intersects isempty isvalid makeline makevalid mbrcontains mbrdisjoint mbrequal "
+    "mbrintersects mbroverlaps mbrtouches mbrwithin numgeometries numpoints overlaps perimeter "
+    "pointonsurface ptdistwithin relate scalecoords snaptogrid srid symdifference touches transform within "
+    "st_area st_asbinary st_astext st_azimuth st_centroid st_closestpoint st_collect st_contains "
+    "st_convexhull st_coveredby st_covers st_crosses st_difference st_dimension st_disjoint st_distance "
+    "st_envelope st_equals st_forcelhr st_forcepolygoncw st_geohash st_geometrytype st_geomfromtext "
+    "st_geomfromwkb st_intersection st_intersects st_isempty st_isvalid st_length st_line_locate_point "
+    "st_makevalid st_ndims st_npoints st_numgeometries st_numpoints st_overlaps st_perimeter st_point "
+    "st_pointonsurface st_relate st_reverse st_snaptogrid st_srid st_symdifference st_touches st_transform "
+    "st_translate st_union st_within st_x st_y st_z";
 
 constexpr std::string_view kSqliteClock = "date time datetime julianday unixepoch strftime timediff";
 
@@ -111,7 +125,11 @@ constexpr std::string_view kPostgresqlStructures =
     "npoints path pclose point polygon popen radius slope width bound_box "
     "num_nonnulls num_nulls uuid_extract_timestamp uuid_extract_version xmlelement xmlforest xmlconcat xpath "
     "xpath_exists xmlcomment subpath subltree nlevel text2ltree ltree2text "
-    // PostGIS: pure functions of geometries.
+    // PostGIS: pure functions of geometries and rasters (pg_proc has them as immutable, or as stable where
+    // they look a reference system up in spatial_ref_sys, as st_transform does).
+    "geometrytype st_3dextent st_3dlength st_3dperimeter st_convexhull st_dimension st_force3d "
+    "st_forcepolygoncw st_forcerhr st_geogfromwkb st_memsize st_minimumboundingcircle st_ndims st_npoints "
+    "st_polygon st_reverse st_rotate "
     "st_area st_asbinary st_asewkb st_asewkt st_asgeojson st_asgml st_askml st_assvg st_astext st_azimuth "
     "st_boundary st_buffer st_centroid st_closestpoint st_collect st_contains st_containsproperly "
     "st_coveredby "
@@ -219,7 +237,8 @@ constexpr std::string_view kPlainTypes =
     "int4multirange "
     "int4range int8 int8multirange int8range integer interval json jsonb jsonpath line lquery lseg ltree "
     "macaddr "
-    "macaddr8 money name numeric nummultirange numrange oid path point polygon real smallint text time "
+    "macaddr8 money name numeric nummultirange numrange oid path point polygon raster real smallint text "
+    "time "
     "timestamp "
     "timestamptz timetz tsmultirange tsquery tsrange tstzmultirange tstzrange tsvector uuid varbit varchar "
     "xml "

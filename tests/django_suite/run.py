@@ -3,8 +3,8 @@
     python -m tests.django_suite.run [--databases sqlite postgresql] [--labels …] [--part]
 
 Each test that fails is run again with nothing hit while it captures queries: if it passes then, it counts
-queries or looks at statements, and that is all that was wrong. Any other failure must stand in ``excused.json``
-with its reason, and what stands there must fail.
+queries or looks at statements, and that is all that was wrong. Any other failure must stand in
+``excused.json`` with its reason, and what stands there must fail.
 """
 
 from __future__ import annotations
@@ -29,29 +29,32 @@ HERE = Path(__file__).resolve().parent
 
 #: The ORM's parts of the suite; a version has most of them.
 LABELS = """
-aggregation aggregation_regress annotations async backends base basic bulk_create composite_pk constraints
-contenttypes_tests custom_columns custom_lookups custom_managers custom_methods custom_pk datatypes dates
-datetimes db_functions db_typecasts db_utils defer defer_regress delete delete_regress distinct_on_fields
-empty_models expressions expressions_case expressions_window extra_regress field_deconstruction
-field_defaults field_subclassing filtered_relation fixtures fixtures_model_package fixtures_regress force_insert_update
-foreign_object from_db_value generic_relations generic_relations_regress get_earliest_or_latest
-get_object_or_404 get_or_create indexes inspectdb known_related_objects lookup m2m_and_m2o m2m_intermediary
-m2m_multiple m2m_recursive m2m_regress m2m_signals m2m_through m2m_through_regress m2o_recursive managers_regress
-many_to_many many_to_one many_to_one_null max_lengths model_enums model_fields model_formsets
-model_formsets_regress model_indexes model_inheritance model_inheritance_regress model_meta model_options
-model_package model_regress model_utils multiple_database mutually_referential nested_foreign_keys null_fk
-null_fk_ordering null_queries one_to_one or_lookups order_with_respect_to ordering pagination postgres_tests
+aggregation aggregation_regress annotations async backends base basic bulk_create composite_pk
+constraints contenttypes_tests custom_columns custom_lookups custom_managers custom_methods custom_pk
+datatypes dates datetimes db_functions db_typecasts db_utils defer defer_regress delete delete_regress
+distinct_on_fields empty_models expressions expressions_case expressions_window extra_regress
+field_deconstruction field_defaults field_subclassing filtered_relation fixtures fixtures_model_package
+fixtures_regress force_insert_update foreign_object from_db_value generic_relations
+generic_relations_regress get_earliest_or_latest get_object_or_404 get_or_create indexes inspectdb
+known_related_objects lookup m2m_and_m2o m2m_intermediary m2m_multiple m2m_recursive m2m_regress
+m2m_signals m2m_through m2m_through_regress m2o_recursive managers_regress many_to_many many_to_one
+many_to_one_null max_lengths model_enums model_fields model_formsets model_formsets_regress model_indexes
+model_inheritance model_inheritance_regress model_meta model_options model_package model_regress
+model_utils multiple_database mutually_referential nested_foreign_keys null_fk null_fk_ordering
+null_queries one_to_one or_lookups order_with_respect_to ordering pagination postgres_tests
 prefetch_related properties proxy_model_inheritance proxy_models queries queryset_pickle raw_query
-reserved_names reverse_lookup save_delete_hooks schema select_for_update select_related select_related_onetoone
-select_related_regress serializers signals string_lookup swappable_models timezones transaction_hooks
-transactions unmanaged_models update update_only_fields validation xor_lookups
+reserved_names reverse_lookup save_delete_hooks schema select_for_update select_related
+select_related_onetoone select_related_regress serializers signals string_lookup swappable_models
+timezones transaction_hooks transactions unmanaged_models update update_only_fields validation
+xor_lookups
 """.split()
 #: What CI has time for: the parts with most reads by the second.
 PART = """
-aggregation annotations basic composite_pk custom_managers custom_pk defer delete expressions expressions_case
-filtered_relation foreign_object from_db_value generic_relations get_or_create known_related_objects lookup
-m2m_through many_to_many many_to_one model_inheritance multiple_database null_fk one_to_one ordering
-prefetch_related proxy_models queries raw_query select_related_onetoone transaction_hooks transactions update
+aggregation annotations basic composite_pk custom_managers custom_pk defer delete expressions
+expressions_case filtered_relation foreign_object from_db_value generic_relations get_or_create
+known_related_objects lookup m2m_through many_to_many many_to_one model_inheritance multiple_database
+null_fk one_to_one ordering prefetch_related proxy_models queries raw_query select_related_onetoone
+transaction_hooks transactions update
 """.split()
 
 
@@ -62,7 +65,9 @@ def main() -> int:
     parser.add_argument("--part", action="store_true", help="only what CI has time for")
     options = parser.parse_args()
     suite = source() / "tests"
-    labels = options.labels or [label for label in (PART if options.part else LABELS) if (suite / label).is_dir()]
+    labels = options.labels or [
+        label for label in (PART if options.part else LABELS) if (suite / label).is_dir()
+    ]
     excused = json.loads((HERE / "excused.json").read_text())
     failures = 0
     for database in options.databases:
@@ -137,22 +142,21 @@ def run(suite: Path, labels: list[str], environment: dict[str, str]) -> dict[str
     program = (
         "import sys; source = open('runtests.py').read();"
         " mark = 'ALWAYS_INSTALLED_APPS = ['; assert mark in source;"
-        " apps = '\"django_cache_me\", \"tests.django_suite.registered.Registered\",';"
+        ' apps = \'"django_cache_me", "tests.django_suite.registered.Registered",\';'
         " exec(compile(source.replace(mark, mark + apps), 'runtests.py', 'exec'),"
         " {'__name__': '__main__', '__file__': 'runtests.py'})"
     )
     shared_memory = Path("/dev/shm")
-    store = tempfile.mkdtemp(
-        prefix="cache_me_suite_", dir=shared_memory if shared_memory.is_dir() else None
-    )
+    store = tempfile.mkdtemp(prefix="cache_me_suite_", dir=shared_memory if shared_memory.is_dir() else None)
     try:
         done = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", program, "--settings=tests.django_suite.settings",
              "--parallel=1", "--noinput", "-v0", *labels],
             cwd=suite, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True,
-            env={**os.environ, **environment, "PYTHONPATH": f"{suite}:{ROOT}", "RUNNING_DJANGOS_TEST_SUITE": "true",
-                 "CACHE_ME_SUITE_RECORD": str(record), "CACHE_ME_SUITE_STORE": store},
+            env={**os.environ, **environment, "PYTHONPATH": f"{suite}:{ROOT}",
+                 "RUNNING_DJANGOS_TEST_SUITE": "true", "CACHE_ME_SUITE_RECORD": str(record),
+                 "CACHE_ME_SUITE_STORE": store},
         )  # fmt: skip
         if not record.exists():
             raise SystemExit(f"Django's suite did not run:\n{done.stdout[-6000:]}")

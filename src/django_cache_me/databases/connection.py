@@ -73,6 +73,11 @@ class ConnectionState:
             self._changed = reason
             remember(self.raw, _CHANGED, reason)
 
+    def take_change_back(self) -> None:
+        """The one statement that would have changed the session failed."""
+        self._changed = ""
+        remember(self.raw, _CHANGED, "")
+
     def end_transaction(self) -> None:
         #: The write set: dependencies that the open transaction's writes will bump.
         self.written: set[int] = set()

@@ -87,6 +87,7 @@ class ObservedCursor:
         if script.only_sets and driver.facts_hold_settings and is_to_be_asked(self._wrapper):
             return call(*args, **kwargs)
         was_open = driver.status(state.raw) != IDLE
+        unchanged = not state.changed
         self._before(script, was_open)
         commits = (
             script.commits
@@ -103,6 +104,8 @@ class ObservedCursor:
         except BaseException:
             if announcement is not None:
                 announcement.end()
+            if unchanged and driver.executes_one_statement and not lazy:
+                state.take_change_back()  # what was refused as a whole has changed nothing
             self._after(script)
             raise
         self._rows_are_coming(script)

@@ -39,6 +39,8 @@ class Driver:
     snapshots_always: bool = False
     #: With autocommit off, a read begins a transaction too.
     reads_begin_transactions: bool = True
+    #: ``execute`` takes a single statement, so that one which fails has done nothing at all.
+    executes_one_statement: bool = False
     #: A cursor that isn't exhausted keeps an old state of the database in view, or its own commit open.
     unfinished_cursors_matter: bool = False
 

@@ -41,6 +41,7 @@ class SQLiteDriver(Driver):
     snapshots_always = True
     reads_begin_transactions = False  # but for Python 3.12's autocommit=False, where one is always open
     unfinished_cursors_matter = True
+    executes_one_statement = True
 
     def status(self, raw: Any) -> str:
         return OPEN if raw.in_transaction else IDLE
