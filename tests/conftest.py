@@ -11,7 +11,7 @@ import warnings
 import pytest
 
 from .packages.installed import own_labels
-from .servers import Memcached, PostgreSQL, Redis, ServerMissing
+from .servers import MariaDB, Memcached, PostgreSQL, Redis, ServerMissing
 
 _folder = tempfile.mkdtemp(prefix="cache_me_tests_")
 _missing: dict[str, str] = {}
@@ -23,14 +23,13 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["CACHE_ME_TEST_STORE"] = tempfile.mkdtemp(
         prefix="cache_me_tests_", dir="/dev/shm" if os.path.isdir("/dev/shm") else None
     )
-    try:
-        server = PostgreSQL()
-        server.make_database("shop")
-        os.environ["CACHE_ME_TEST_PG_HOST"] = server.host
-    except (ServerMissing, ImportError) as missing:
-        if os.environ.get("CI"):
-            raise
-        _missing["postgresql"] = str(missing)
+    for name, start in (("postgresql", _start_postgresql), ("mysql", _start_mariadb)):
+        try:
+            start()
+        except (ServerMissing, ImportError) as missing:
+            if os.environ.get("CI"):
+                raise
+            _missing[name] = str(missing)
     import django
 
     django.setup()
@@ -41,6 +40,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     _remove_version_files()
     shutil.rmtree(_folder, ignore_errors=True)
     shutil.rmtree(os.environ["CACHE_ME_TEST_STORE"], ignore_errors=True)
+
+
+def _start_postgresql() -> None:
+    server = PostgreSQL()
+    server.make_database("shop")
+    os.environ["CACHE_ME_TEST_PG_HOST"] = server.host
+
+
+def _start_mariadb() -> None:
+    server = MariaDB()
+    server.make_database("shop")
+    os.environ["CACHE_ME_TEST_MARIA_SOCKET"] = server.socket
 
 
 def _remove_version_files() -> None:
@@ -71,7 +82,7 @@ def _make_tables() -> None:
     connections["default"].close()
 
 
-@pytest.fixture(params=["default", "postgresql"])
+@pytest.fixture(params=["default", "postgresql", "mysql"])
 def alias(request: pytest.FixtureRequest) -> str:
     """The alias of an empty database, once per vendor."""
     if request.param in _missing:
@@ -91,11 +102,20 @@ def sqlite(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def postgresql(request: pytest.FixtureRequest) -> str:
-    if "postgresql" in _missing:
-        pytest.skip(_missing["postgresql"])
-    _clean("postgresql")
-    request.addfinalizer(lambda: _close("postgresql"))
-    return "postgresql"
+    return _of_server(request, "postgresql")
+
+
+@pytest.fixture
+def mysql(request: pytest.FixtureRequest) -> str:
+    return _of_server(request, "mysql")
+
+
+def _of_server(request: pytest.FixtureRequest, alias: str) -> str:
+    if alias in _missing:
+        pytest.skip(_missing[alias])
+    _clean(alias)
+    request.addfinalizer(lambda: _close(alias))
+    return alias
 
 
 def _clean(alias: str) -> None:
@@ -105,7 +125,8 @@ def _clean(alias: str) -> None:
     from django_cache_me import counters
 
     connections[alias].close()
-    with transaction.atomic(using=alias):  # constraints are looked at when it ends
+    # Constraints are looked at when it ends, or (MariaDB) not at all.
+    with transaction.atomic(using=alias), connections[alias].constraint_checks_disabled():
         for app in (
             "shop",
             "shapes",

@@ -18,13 +18,39 @@ class ServerMissing(Exception):
     """The server's programs are not installed; the message says how to get them."""
 
 
+def _unprivileged_user(server: str, names: tuple[str, ...]) -> str | None:
+    """The user to run ``server`` as, or None: who runs the tests will do."""
+    if os.getuid() != 0:
+        return None
+    for name in names:
+        try:
+            return pwd.getpwnam(name).pw_name
+        except KeyError:
+            continue
+    raise ServerMissing(f"{server} doesn't run as root, and there is no user {' or '.join(names)}")
+
+
+def _as_user(command: list[str], user: str | None) -> list[str]:
+    return command if user is None else ["runuser", "-u", user, "--", *command]
+
+
+def _run(command: list[object], directory: Path, user: str | None, check: bool = True) -> None:
+    words = _as_user([str(word) for word in command], user)
+    done = subprocess.run(
+        words, cwd=directory, check=False, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    if check and done.returncode != 0:
+        raise RuntimeError(f"{' '.join(words)} failed:\n{done.stdout}")
+
+
 class PostgreSQL:
     """A PostgreSQL server of its own, thrown away at the end."""
 
     def __init__(self) -> None:
         self._bin = self._find_programs()
         self.directory = Path(tempfile.mkdtemp(prefix="cache_me_pg_"))
-        self._user = self._unprivileged_user()
+        self._user = _unprivileged_user("PostgreSQL", ("postgres", "nobody"))
         if self._user is not None:
             shutil.chown(self.directory, self._user)
         self._data = self.directory / "data"
@@ -67,15 +93,7 @@ class PostgreSQL:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _run(self, program: str, *arguments: object, check: bool = True) -> None:
-        command = [str(self._bin / program), *map(str, arguments)]
-        if self._user is not None:
-            command = ["runuser", "-u", self._user, "--", *command]
-        done = subprocess.run(
-            command, cwd=self.directory, check=False, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-        if check and done.returncode != 0:
-            raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}")
+        _run([self._bin / program, *arguments], self.directory, self._user, check)
 
     @staticmethod
     def _find_programs() -> Path:
@@ -88,16 +106,70 @@ class PostgreSQL:
             return Path(on_path).resolve().parent
         raise ServerMissing("PostgreSQL is not installed; get it with: apt-get install postgresql")
 
-    @staticmethod
-    def _unprivileged_user() -> str | None:
-        if os.getuid() != 0:
-            return None
-        for name in ("postgres", "nobody"):
-            try:
-                return pwd.getpwnam(name).pw_name
-            except KeyError:
-                continue
-        raise ServerMissing("PostgreSQL doesn't run as root, and there is no user postgres or nobody")
+
+class MariaDB:
+    """A MariaDB server of its own on a unix socket, thrown away at the end."""
+
+    def __init__(self) -> None:
+        self._install = shutil.which("mariadb-install-db")
+        self._server = shutil.which("mariadbd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+        if self._install is None or self._server is None:
+            raise ServerMissing("MariaDB is not installed; get it with: apt-get install mariadb-server")
+        self.directory = Path(tempfile.mkdtemp(prefix="cache_me_maria_"))
+        self.socket = str(self.directory / "maria.sock")
+        self._user = _unprivileged_user("MariaDB", ("mysql", "nobody"))
+        if self._user is not None:
+            shutil.chown(self.directory, self._user)
+        data = self.directory / "data"
+        _run(
+            [self._install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal",
+             "--skip-test-db", "--skip-name-resolve"],
+            self.directory, self._user,
+        )  # fmt: skip
+        # As roomy as the tests are small, and without any promise to outlive a crash of the host.
+        command = [
+            self._server, "--no-defaults", f"--datadir={data}", f"--socket={self.socket}",
+            f"--pid-file={self.directory / 'pid'}", f"--log-error={self.directory / 'log'}",
+            "--skip-networking", "--character-set-server=utf8mb4", "--innodb-flush-log-at-trx-commit=0",
+            "--innodb-buffer-pool-size=32M", "--innodb-doublewrite=0",
+            f"--innodb-log-file-size={8 << 20}", "--innodb-lock-wait-timeout=20",
+        ]  # fmt: skip
+        self._process = subprocess.Popen(
+            _as_user(command, self._user), cwd=self.directory, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        atexit.register(self.stop)
+        give_up = time.monotonic() + 60
+        while not os.path.exists(self.socket):
+            if self._process.poll() is not None or time.monotonic() > give_up:
+                raise RuntimeError(f"mariadbd did not start:\n{(self.directory / 'log').read_text()}")
+            time.sleep(0.02)
+        self._load_time_zones()
+
+    def make_database(self, name: str) -> None:
+        import pymysql
+
+        with contextlib.closing(pymysql.connect(unix_socket=self.socket, user="root")) as connection:
+            cursor = connection.cursor()
+            cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+
+    def _load_time_zones(self) -> None:
+        """Those that the tests name: all of them would take seconds."""
+        client, program = shutil.which("mariadb"), shutil.which("mariadb-tzinfo-to-sql")
+        for zone in ("UTC", "Europe/Berlin"):
+            sql = subprocess.run(
+                [str(program), f"/usr/share/zoneinfo/{zone}", zone], check=True, stdout=subprocess.PIPE
+            ).stdout
+            subprocess.run(
+                [str(client), "--socket", self.socket, "-u", "root", "mysql"], check=True, input=sql
+            )
+
+    def stop(self) -> None:
+        atexit.unregister(self.stop)
+        # runuser stays the parent of the server, and hands SIGTERM on, not SIGKILL.
+        self._process.terminate()
+        self._process.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
 
 
 class Redis:

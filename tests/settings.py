@@ -36,6 +36,23 @@ if os.environ.get("CACHE_ME_TEST_PG_HOST"):
         "USER": "postgres",
         "HOST": os.environ["CACHE_ME_TEST_PG_HOST"],
     }
+if os.environ.get("CACHE_ME_TEST_MARIA_SOCKET"):
+    if not os.environ.get("CACHE_ME_TEST_MYSQLCLIENT"):
+        import pymysql
+
+        # Django asks for a recent mysqlclient by its number; PyMySQL does what it needs.
+        pymysql.version_info = (2, 2, 8, "final", 1)
+        pymysql.install_as_MySQLdb()
+    DATABASES["mysql"] = {
+        "ENGINE": "django.db.backends.mysql",
+        "NAME": "shop",
+        "USER": "root",
+        "OPTIONS": {
+            "unix_socket": os.environ["CACHE_ME_TEST_MARIA_SOCKET"],
+            "charset": "utf8mb4",
+            "client_flag": 65536,  # several statements in one text, as mysqlclient always takes them
+        },
+    }
 if "postgresql" in DATABASES:
     INSTALLED_APPS += ["django.contrib.postgres", "tests.pgfields"]
     DATABASE_ROUTERS = ["tests.routers.PostgreSQLAlone"]

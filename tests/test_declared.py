@@ -48,29 +48,32 @@ def view(alias):
     execute(alias, "DROP VIEW shop_named_category")
 
 
+TRIGGERS = {
+    "sqlite": [
+        "CREATE TRIGGER shop_tag_log AFTER INSERT ON shop_tag BEGIN"
+        " INSERT INTO shop_log (text) VALUES (NEW.word); END"
+    ],
+    "postgresql": [
+        "CREATE FUNCTION shop_tag_log() RETURNS trigger AS"
+        " $$BEGIN INSERT INTO shop_log (text) VALUES (NEW.word); RETURN NEW; END$$ LANGUAGE plpgsql",
+        "CREATE TRIGGER shop_tag_log AFTER INSERT ON shop_tag FOR EACH ROW EXECUTE FUNCTION shop_tag_log()",
+    ],
+    "mysql": [
+        "CREATE TRIGGER shop_tag_log AFTER INSERT ON shop_tag FOR EACH ROW"
+        " INSERT INTO shop_log (text) VALUES (NEW.word)"
+    ],
+}
+
+
 @pytest.fixture
 def trigger(alias):
     """Each new tag is logged by the database."""
-    if connections[alias].vendor == "sqlite":
-        execute(
-            alias,
-            "CREATE TRIGGER shop_tag_log AFTER INSERT ON shop_tag BEGIN"
-            " INSERT INTO shop_log (text) VALUES (NEW.word); END",
-        )
-    else:
-        execute(
-            alias,
-            "CREATE FUNCTION shop_tag_log() RETURNS trigger AS"
-            " $$BEGIN INSERT INTO shop_log (text) VALUES (NEW.word); RETURN NEW; END$$ LANGUAGE plpgsql",
-            "CREATE TRIGGER shop_tag_log AFTER INSERT ON shop_tag"
-            " FOR EACH ROW EXECUTE FUNCTION shop_tag_log()",
-        )
+    vendor = connections[alias].vendor
+    execute(alias, *TRIGGERS[vendor])
     connections[alias].close()
     yield alias
-    execute(
-        alias, "DROP TRIGGER shop_tag_log" + ("" if connections[alias].vendor == "sqlite" else " ON shop_tag")
-    )
-    if connections[alias].vendor != "sqlite":
+    execute(alias, "DROP TRIGGER shop_tag_log" + (" ON shop_tag" if vendor == "postgresql" else ""))
+    if vendor == "postgresql":
         execute(alias, "DROP FUNCTION shop_tag_log()")
     connections[alias].close()
 

@@ -40,7 +40,7 @@ def imported_rooms(path):
 
 @pytest.mark.parametrize("room", MAY_USE)
 def test_rooms_import_only_what_they_may(room):
-    modules = list((PACKAGE / room).glob("*.py"))
+    modules = list((PACKAGE / room).rglob("*.py"))
     assert modules
     for module in modules:
         assert set(imported_rooms(module)) <= MAY_USE[room], module.name

@@ -218,6 +218,10 @@ def test_every_kind_of_query(shop, kind, settings_off):
         pytest.skip("QuerySet.contains() came with Django 4.0")
     if kind == "raw with names" and not connections[shop].features.supports_paramstyle_pyformat:
         pytest.skip("SQLite takes names from Django 4.2 on")
+    if kind in ("intersection", "difference") and not getattr(
+        connections[shop].features, f"supports_select_{kind}"
+    ):
+        pytest.skip("Django 3.2 knows no such set operation of MariaDB")
     with settings_off():
         truth = look(ask(shop))
     assert look(assert_miss(shop, lambda: ask(shop))) == truth
@@ -388,5 +392,5 @@ def test_raw_keeps_its_ways(shop):
     assert query[0].get_deferred_fields()
     again = Product.objects.using(shop).raw("SELECT id, name FROM shop_product ORDER BY id")
     assert assert_hit(shop, lambda: [p.name for p in again]) == [p.name for p in query]
-    with pytest.raises(Exception, match=r"no such table|does not exist"):
+    with pytest.raises(Exception, match=r"no such table|does not exist|doesn't exist"):
         list(Product.objects.using(shop).raw("SELECT * FROM shop_nowhere"))

@@ -142,8 +142,8 @@ def test_what_was_not_written_still_meets_the_shared_store(alias):
 def test_unreadable_sql_touches_everything(dirty):
     words(dirty)
     names(dirty)
-    statement = "PRAGMA incremental_vacuum" if connections[dirty].vendor == "sqlite" else "DO $$BEGIN END$$"
-    write(connections[dirty], statement)
+    statements = {"sqlite": "PRAGMA incremental_vacuum", "postgresql": "DO $$BEGIN END$$", "mysql": "DO 0"}
+    write(connections[dirty], statements[connections[dirty].vendor])
     with seen(dirty) as result:
         names(dirty)
         words(dirty)
@@ -563,6 +563,8 @@ def test_a_commit_that_fails_shows_nothing(alias):
 
 def test_a_failed_commit_of_a_manual_transaction(alias):
     wrapper = connections[alias]
+    if wrapper.vendor == "mysql":
+        pytest.skip("constraints are looked at with each statement")
     names(alias)
     wrapper.set_autocommit(False)
     try:

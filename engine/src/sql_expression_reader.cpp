@@ -163,10 +163,12 @@ std::size_t StatementReader::word_step(std::size_t i, std::size_t end, Context c
       if (is_symbol(i + 1, end, '(')) return i + 1;
       fail("unknown_syntax", i);
       return end;
+    case kw_straight_join:
+      if (mysql() && is(i - 1, i, kw_select)) return i + 1;  // SELECT STRAIGHT_JOIN …
+      [[fallthrough]];
     case kw_select:
     case kw_into:
     case kw_join:
-    case kw_straight_join:
     case kw_union:
       fail("unknown_syntax", i);
       return end;
@@ -180,6 +182,9 @@ std::size_t StatementReader::word_step(std::size_t i, std::size_t end, Context c
       if (!is_symbol(i + 1, end, '(')) break;
       unreadable("unknown_function", "operator");
       return token(i + 1).match + 1;
+    case kw_rows:  // MariaDB's LIMIT ROWS EXAMINED: how many rows come back rests on the plan
+      if (mysql() && is_word(i + 1, end, "examined")) unreadable("volatile_function", "examined");
+      break;
     case kw_sql_calc_found_rows:
       if (mysql()) unreadable("found_rows", "sql_calc_found_rows");  // a later FOUND_ROWS() asks for it
       break;

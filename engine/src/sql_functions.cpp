@@ -158,7 +158,8 @@ constexpr std::string_view kMysqlValues =
     "sha1 sha2 soundex space std stddev strcmp substring_index to_base64 truncate ucase uncompress "
     "uncompressed_length unhex uuid_to_bin bin_to_uuid variance weight_string values value default grouping "
     "row "
-    "decimal natural_sort_key sformat to_char chr "
+    "decimal natural_sort_key sformat to_char chr crc32c match against json_array_intersect "
+    "json_object_filter_keys json_object_to_array json_key_value "
     // Dates: the zone and the names' language are the session's, which the key holds.
     "adddate addtime convert_tz date date_add date_format date_sub datediff day dayname dayofmonth dayofweek "
     "dayofyear extract from_days from_unixtime get_format hour last_day makedate maketime microsecond minute "

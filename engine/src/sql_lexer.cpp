@@ -226,8 +226,13 @@ class Lexer {
           if (i < text_.size() && text_[i] == '\0') return fail("stray_byte");
           continue;
         }
-        // Whether the backslash escapes the quote depends on standard_conforming_strings or sql_mode.
-        if (i + 1 < text_.size() && text_[i + 1] == mark) return fail("ambiguous_escape");
+        // Whether a backslash escapes the quote depends on standard_conforming_strings or sql_mode. Two of
+        // them leave it alone either way; Django's patterns on MySQL hold such pairs.
+        if (i + 1 < text_.size() && text_[i + 1] == '\\') {
+          ++i;
+        } else if (i + 1 < text_.size() && text_[i + 1] == mark) {
+          return fail("ambiguous_escape");
+        }
       } else if (text_[i] == mark) {
         if (i + 1 >= text_.size() || text_[i + 1] != mark) break;
         ++i;

@@ -14,7 +14,8 @@ bool is_harmless_variable(std::string_view name) {
   return one_of(name,
                 {"autocommit", "foreign_key_checks", "unique_checks", "statement_timeout", "lock_timeout",
                  "idle_in_transaction_session_timeout", "transaction_timeout", "innodb_lock_wait_timeout",
-                 "lock_wait_timeout", "application_name", "client_min_messages", "wait_timeout"});
+                 "lock_wait_timeout", "application_name", "client_min_messages", "wait_timeout",
+                 "max_statement_time", "max_execution_time", "net_read_timeout", "net_write_timeout"});
 }
 
 bool is_transaction_variable(std::string_view name) {
@@ -48,11 +49,14 @@ void StatementReader::set(std::size_t i, std::size_t end) {
   if (sqlite()) return fail("unknown_statement", i);
   out_.kind = StatementKind::set;
   ++i;
-  if (postgresql() && is(i, end, kw_constraints)) return harmless();  // when they are checked
-  if (is(i, end, kw_global)) return fail("unknown_syntax", i);        // of every session to come
-  if (is(i, end, kw_session) || is(i, end, kw_local)) ++i;
+  if (postgresql() && is(i, end, kw_constraints)) return harmless();             // when they are checked
+  if (is(i, end, kw_global)) return fail("unknown_syntax", i);                   // of every session to come
+  if (mysql() && is_word(i, end, "password")) return fail("unknown_syntax", i);  // writes, and commits
+  const bool of_session = is(i, end, kw_session);
+  if (of_session || is(i, end, kw_local)) ++i;
   if (is(i, end, kw_transaction) || is(i, end, kw_characteristics)) {
     out_.sets_transaction = true;
+    out_.session_change = of_session || mysql();  // MySQL: of the next one, or of all (LOCAL too)
     out_.set_name = "transaction";
     return;
   }

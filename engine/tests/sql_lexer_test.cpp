@@ -51,6 +51,9 @@ TEST(Lexer, FollowsEachDialect) {
   EXPECT_EQ(cut("'a\\n'", kMysql), "'a\\n'");
   EXPECT_EQ(cut("'a\\'' b'", kMysql), "[ambiguous_escape]");
   EXPECT_EQ(cut("\"a\\\" b\"", kMysql), "[ambiguous_escape]");
+  EXPECT_EQ(cut(R"('a\\' b)", kMysql), R"('a\\'|b)");
+  EXPECT_EQ(cut(R"('a\\\\' b)", kPostgresql), R"('a\\\\'|b)");
+  EXPECT_EQ(cut(R"('a\\\' b')", kMysql), "[ambiguous_escape]");
   EXPECT_EQ(cut("E'a\\'b' c", kPostgresql), "E'a\\'b'|c");
   EXPECT_EQ(cut("$1::int4 a[1:2] $$x'$y$$ $q$ $$ $q$", kPostgresql),
             "$1|::|int4|a|[|1|:|2|]|$$x'$y$$|$q$ $$ $q$");

@@ -430,6 +430,15 @@ TEST(ScannerStatements, SettingsAndPragmas) {
   EXPECT_TRUE(scan_one("SET LOCAL search_path = a", kPostgresql).session_change);
   EXPECT_TRUE(scan_one("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", kPostgresql).sets_transaction);
   EXPECT_TRUE(scan_one("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", kMysql).sets_transaction);
+  EXPECT_TRUE(scan_one("SET SESSION TRANSACTION READ ONLY", kMysql).session_change);
+  EXPECT_TRUE(scan_one("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", kMysql).session_change);
+  EXPECT_TRUE(scan_one("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", kPostgresql).session_change);
+  EXPECT_FALSE(scan_one("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", kPostgresql).session_change);
+  EXPECT_FALSE(scan_one("SET SESSION max_execution_time = 10", kMysql).session_change);
+  expect_unknown(kMysql, "unknown_syntax", "SET PASSWORD = 'x'");
+  expect_unknown(kMysql, "unknown_syntax", "SET DEFAULT ROLE ALL TO a");
+  expect_unknown(kMysql, "unknown_syntax", "SET PERSIST x = 1");
+  EXPECT_EQ(scan_one("SET @@session.autocommit = 0", kMysql).set_name, "autocommit");
   EXPECT_TRUE(scan_one("SET default_transaction_isolation = 'serializable'", kPostgresql).sets_transaction);
   EXPECT_EQ(scan_one("SET autocommit = 1", kMysql).set_name, "autocommit");
   EXPECT_FALSE(scan_one("SET foreign_key_checks=0", kMysql).session_change);
@@ -571,6 +580,43 @@ TEST(ScannerDjango, Sqlite) {
           .returning);
   expect_unreadable(kSqlite, "volatile_function",
                     "SELECT STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW') AS \"n\"");
+}
+
+TEST(ScannerDjango, Mysql) {
+  expect_readable(
+      kMysql, "auth_user",
+      R"(SELECT DISTINCT CAST(DATE_FORMAT(CONVERT_TZ(`auth_user`.`date_joined`, %s, %s), '%%Y-%%m-01') AS DATE) )"
+      R"(AS `d` FROM `auth_user` WHERE `auth_user`.`username` LIKE BINARY CONCAT('%%', REPLACE(REPLACE(REPLACE()"
+      R"((`auth_user`.`email`), '\\', '\\\\'), '%%', '\%%'), '_', '\_'), '%%') ORDER BY `d` ASC LIMIT 3 OFFSET 2)");
+  expect_readable(
+      kMysql, "auth_user",
+      R"(SELECT (`auth_user`.`date_joined` + INTERVAL %s MICROSECOND) AS `t`, TIMESTAMPDIFF(MICROSECOND, `a`, `b`), )"
+      R"(JSON_UNQUOTE(JSON_EXTRACT(`auth_user`.`j`, %s)), REGEXP_LIKE(`x`, %s, 'c') FROM `auth_user`)");
+  expect_readable(kMysql, "a", "SELECT x FROM a WHERE MATCH (x, y) AGAINST (%s IN BOOLEAN MODE)");
+  expect_readable(kMysql, "a b",
+                  "SELECT STRAIGHT_JOIN SQL_NO_CACHE x FROM a FORCE INDEX FOR ORDER BY (i), b LIMIT 2, 3");
+  expect_unreadable(kMysql, "volatile_function", "SELECT x FROM a LIMIT ROWS EXAMINED 10");
+  expect_write(kMysql, "insert", "x", "",
+               "INSERT INTO `x` (`a`) VALUES (%s), (%s) AS new ON DUPLICATE KEY UPDATE `a` = new.`a`");
+  expect_write(kMysql, "insert", "x", "", "INSERT IGNORE INTO `x` SET `a` = %s, `b` = DEFAULT");
+  expect_write(kMysql, "insert", "x", "", "REPLACE INTO `x` (`a`) VALUES (%s) RETURNING `x`.`id`");
+  expect_write(kMysql, "delete", "x", "x", "DELETE `x` FROM `x` WHERE `x`.`a` IN (%s)");
+  expect_write(kMysql, "update", "x y", "x y",
+               "UPDATE `x` INNER JOIN `y` ON (`x`.`y_id` = `y`.`id`) SET `x`.`a` = %s WHERE `y`.`b` = %s");
+  expect_write(kMysql, "truncate", "x", "", "TRUNCATE `x`;");
+  expect_write(kMysql, "ddl", "x z", "", "RENAME TABLE `x` TO `z`");
+  expect_write(kMysql, "ddl", "x", "", "ALTER TABLE `x` MODIFY `b` varchar(3) NOT NULL");
+  expect_kind(kMysql, "set", "SET foreign_key_checks=0");
+  for (const char* sql : {"LOCK TABLES x WRITE", "UNLOCK TABLES", "LOAD DATA INFILE 'x' INTO TABLE y",
+                          "CALL f(1)", "DO SLEEP(1)", "HANDLER x READ FIRST", "XA START 'x'",
+                          "OPTIMIZE TABLE x", "GRANT ALL ON x.* TO y", "KILL 3"}) {
+    expect_unknown(kMysql, "unknown_statement", sql);
+  }
+  for (const char* sql :
+       {"SELECT 1 INTO @x", "SELECT * FROM x INTO OUTFILE 'y'", "SELECT x INTO DUMPFILE 'y' FROM z",
+        "DELETE FROM x FOR PORTION OF p FROM 1 TO 2", "ALTER TABLE x EXCHANGE PARTITION p WITH TABLE y"}) {
+    expect_unknown(kMysql, "unknown_syntax", sql);
+  }
 }
 
 TEST(ScannerDjango, Postgresql) {

@@ -199,6 +199,8 @@ def check_databases(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """W002: a host-local store beside a database on another host. W003: a database that isn't supported."""
     from django.db import connections
 
+    from .databases.drivers import driver_for
+
     messages: list[CheckMessage] = []
     if not cache_me_registry.get_registered_models():
         return []
@@ -214,11 +216,14 @@ def check_databases(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                     id="django_cache_me.W002",
                 )
             )
-        if wrapper.vendor not in ("sqlite", "postgresql"):
+        if driver_for(wrapper) is None:
             messages.append(
                 Warning(
                     f"The database {alias!r} ({wrapper.vendor}) is served without a cache.",
-                    hint=hint_for("SQLite and PostgreSQL are supported.", "django_cache_me.W003"),
+                    hint=hint_for(
+                        "Supported: SQLite, PostgreSQL, MariaDB and MySQL (by mysqlclient or PyMySQL).",
+                        "django_cache_me.W003",
+                    ),
                     id="django_cache_me.W003",
                 )
             )

@@ -146,9 +146,10 @@ def begun(aliases: Sequence[str]) -> Iterator[None]:
     for alias in aliases:
         connections[alias].ensure_connection()
     with override_settings(DJANGO_CACHE_ME_ON=False), transaction.atomic(using=aliases[0]):
-        for model in apps.get_app_config("judges").get_models(include_auto_created=True):
-            if not model._meta.proxy:
-                model._base_manager.using(aliases[0]).all()._raw_delete(aliases[0])
+        with connections[aliases[0]].constraint_checks_disabled():
+            for model in apps.get_app_config("judges").get_models(include_auto_created=True):
+                if not model._meta.proxy:
+                    model._base_manager.using(aliases[0]).all()._raw_delete(aliases[0])
         for number in range(4):
             for write in FIRST:
                 write(aliases[0], number, number + 1)

@@ -54,7 +54,7 @@ def test_no_read_is_older_than_what_was_published(alias, tmp_path, request):
     assert [one["wrong"] for one in found] == [[], []]
     assert at_rest == []
     assert min(commits) > 5
-    assert hits > reads / 20, "a judge of misses judges nothing"
+    assert hits > reads / 50, "a judge of misses judges nothing"
 
 
 # Readers and writers of a rollback journal keep each other out, so that races are rare there.

@@ -6,6 +6,7 @@ import random
 import tempfile
 
 import pytest
+from django.db import connections
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.database import DirectoryBasedExampleDatabase
@@ -54,8 +55,11 @@ DEFECTS = ["forget a table", "forget the savepoint", "forget the own writes", "f
 
 @pytest.mark.parametrize("defect", DEFECTS)
 def test_it_finds_a_planted_defect(court, defect):
-    if defect == "forget other people's commits" and "postgresql" not in court[0]:
+    wrapper = connections[court[0]]
+    if defect == "forget other people's commits" and wrapper.vendor == "sqlite":
         pytest.skip("nobody else can commit while a transaction of SQLite has written")
+    if defect == "forget other people's commits" and "repeatable read" in str(wrapper.settings_dict):
+        pytest.skip("a snapshot doesn't see them")
     chance = random.Random(5)
     budget = Budget(60)
     with planted(defect), pytest.raises(Mismatch):

@@ -13,15 +13,17 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..log import trouble
 from ..stores.base import Clock, Store
+from ..stores.dependencies import ALL, SCHEMA, pack
 from ..stores.overlay import Overlay
 from ..stores.select import store_of
 from .drivers import FAILED, OPEN, UNKNOWN, Driver, driver_for
-from .identity import Identity, identity_of, note_opened_file, server_facts
+from .identity import Identity, identity_of, server_facts
 from .raw_connections import remember, remembered_of
-from .statements import SESSION_CHANGE, TEMPORARY_OBJECTS, UNKNOWN_STATEMENT
+from .statements import OTHER_SCHEMA, SESSION_CHANGE, TEMPORARY_OBJECTS, UNKNOWN_STATEMENT
 from .tenants import NoPrefix, prefix_of
 
 _ATTRIBUTE = "_cache_me_state"
+_EVERYTHING = pack([ALL, SCHEMA])
 _CHANGED = "changed"
 
 #: What the reads of a transaction see: each statement what is committed then; all of them one snapshot; or
@@ -37,6 +39,7 @@ class ConnectionState:
         "began_by_savepoint",
         "clock",
         "driver",
+        "other_databases",
         "overlay",
         "raw",
         "schema_version",
@@ -79,6 +82,8 @@ class ConnectionState:
         #: The write set: dependencies that the open transaction's writes will bump.
         self.written: set[int] = set()
         self.written_tables: set[str] = set()
+        #: Other databases of the same server that were written to, by their identities.
+        self.other_databases: set[str] = set()
         #: What the transaction's own reads are kept in, once it has written.
         self.overlay: Overlay | None = None
         #: The version of the schema by which the write set was worked out.
@@ -107,7 +112,9 @@ class ConnectionState:
         """
         if self.driver is None or not self.changed:
             return False
-        return self.changed in (TEMPORARY_OBJECTS, UNKNOWN_STATEMENT) or self.driver.dialect == "sqlite"
+        if self.changed in (TEMPORARY_OBJECTS, UNKNOWN_STATEMENT, OTHER_SCHEMA):
+            return True
+        return self.driver.dialect == "sqlite"
 
     @property
     def is_told_apart(self) -> bool:
@@ -252,23 +259,23 @@ _VIEWS = {"read committed": COMMITTED, "repeatable read": SNAPSHOT}
 
 
 def _isolation(wrapper: BaseDatabaseWrapper) -> str:
-    """PostgreSQL: in the server's words."""
-    if (wrapper.settings_dict.get("OPTIONS") or {}).get("isolation_level") is not None:
-        # An enumeration of psycopg 3, and of psycopg 2 from Django 4.2 on; a plain number before.
-        chosen: Any = getattr(wrapper, "isolation_level", None)
-        name = getattr(chosen, "name", None) or {1: "READ_COMMITTED", 2: "REPEATABLE_READ"}.get(chosen, "")
-        return str(name).replace("_", " ").lower()
-    return server_facts(wrapper).isolation
+    driver = state_of(wrapper).driver
+    assert driver is not None
+    return driver.chosen_isolation(wrapper) or server_facts(wrapper).isolation
 
 
 def look_at_new_connection(sender: object, connection: BaseDatabaseWrapper, **kwargs: object) -> None:
     """Receiver of ``connection_created``: ask the server what it is, outside of any transaction."""
-    state_of(connection)
-    if connection.vendor == "sqlite":
-        note_opened_file(connection)
-    if connection.vendor != "postgresql":
+    driver = state_of(connection).driver
+    if driver is None:
+        return
+    driver.has_connected(connection)
+    if not driver.has_server:
         return
     try:
-        identity_of(connection, ask=True)
+        identity = identity_of(connection, ask=True)
+        if identity is not None and identity.is_new:
+            # It may stand in the place of one that was dropped (MySQL: it has the same name).
+            store_for(connection, identity).bump(_EVERYTHING)
     except Exception as error:  # whatever the driver raises: the page must not break here
-        trouble("server_facts", "A PostgreSQL server did not say which database it is: %s", error)
+        trouble("server_facts", "A database server did not say which one it is: %s", error)

@@ -19,9 +19,9 @@ from ..registry import cache_me_registry
 def table_name(model: type[Model]) -> str:
     """``model``'s table as the scanner folds it: without quotes and schema."""
     name = model._meta.db_table
-    if '"."' in name:
-        name = name.rpartition('"."')[2]
-    return name.strip('"')
+    for between in ('"."', "`.`"):
+        name = name.rpartition(between)[2]
+    return name.strip('"`')
 
 
 def declared(table: str) -> frozenset[str] | None:

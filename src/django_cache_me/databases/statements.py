@@ -9,6 +9,10 @@ from .. import _engine
 
 #: Why a session is changed: it was told something (``SET``, ``set_config``).
 SESSION_CHANGE = "session_change"
+#: Why a session is changed: its transactions see other things than the server said at connect.
+TRANSACTION_SETTINGS = "transaction_settings"
+#: Why a session is changed: bare names mean tables of another database (MySQL's USE).
+OTHER_SCHEMA = "other_schema"
 #: Why a session is changed: it has temporary tables, views or triggers.
 TEMPORARY_OBJECTS = "temporary_objects"
 #: Why a session is changed: something was executed in it that can't be read, so it may be anything.
@@ -27,9 +31,13 @@ class Script(NamedTuple):
     kind: str
     #: Nothing but reading: no write, no transaction control, no change of the session.
     only_reads: bool
+    #: Nothing but settings of the session.
+    only_sets: bool
     #: The tables read and written, by bare name in the dialect's folding.
     reads: frozenset[str]
     writes: frozenset[str]
+    #: MySQL: the other databases whose tables are written.
+    written_schemas: frozenset[str]
     #: Anything may have been written: the scanner can't read or place it.
     writes_anything: bool
     changes_schema: bool
@@ -65,6 +73,8 @@ def read_script(sql: str, dialect: str) -> Script:
         return UNREADABLE._replace(writes_anything=False, may_commit=False, session_change="")
     first = statements[0]
     several = len(statements) > 1
+    # MySQL's schemas are databases of their own, which the catalog and the versions don't tell of.
+    elsewhere = dialect == "mysql" and any(schema for s in statements for schema, _ in s.reads)
     kinds = {statement.kind for statement in statements}
     unknown = "unknown" in kinds
     # PostgreSQL's SET neither writes nor commits, in whatever company.
@@ -76,12 +86,14 @@ def read_script(sql: str, dialect: str) -> Script:
     return Script(
         kind="script" if several else first.kind,
         only_reads=only_reads,
+        only_sets=kinds == {"set"} and all(s.set_name != "autocommit" for s in statements),
         reads=frozenset(name for s in statements for _, name in s.reads),
         writes=frozenset(name for s in statements for _, name in s.writes),
+        written_schemas=_written_schemas(statements) if dialect == "mysql" else frozenset(),
         writes_anything=writes_anything or _writes_elsewhere(statements, dialect),
         changes_schema="ddl" in kinds,
         begins="begin" in kinds,
-        commits="commit" in kinds,
+        commits="commit" in kinds or (dialect == "mysql" and any(map(_commits_implicitly, statements))),
         may_commit=unknown or (several and not kinds <= quiet),
         rolls_back="rollback" in kinds or "rollback_to_savepoint" in kinds,
         is_savepoint="savepoint" in kinds,
@@ -90,9 +102,26 @@ def read_script(sql: str, dialect: str) -> Script:
         session_change=next(filter(None, changes), ""),
         functions=frozenset(name for s in statements for name in s.functions),
         returning=any(s.returning for s in statements),
-        readable=not several and first.readable and not first.writes,
-        reason="" if not several and first.readable else (first.reason or "several_statements"),
+        readable=not several and first.readable and not first.writes and not elsewhere,
+        reason=_reason(first, several, elsewhere),
     )
+
+
+def _written_schemas(statements: tuple[Any, ...]) -> frozenset[str]:
+    return frozenset(schema for s in statements for schema, _ in s.writes if schema)
+
+
+def _reason(first: Any, several: bool, elsewhere: bool) -> str:
+    if several or not first.readable:
+        return first.reason or "several_statements"
+    return OTHER_SCHEMA if elsewhere else ""
+
+
+def _commits_implicitly(statement: Any) -> bool:
+    """MySQL: what commits the open transaction before it is executed, and begins another one or none."""
+    if statement.kind == "set":
+        return bool(statement.set_name == "autocommit")
+    return statement.kind in ("ddl", "truncate", "begin")
 
 
 def _session_change(statement: Any) -> str:
@@ -100,7 +129,11 @@ def _session_change(statement: Any) -> str:
         return UNKNOWN_STATEMENT
     if statement.temporary:
         return TEMPORARY_OBJECTS
-    return SESSION_CHANGE if statement.session_change else ""
+    if not statement.session_change:
+        return ""
+    if statement.sets_transaction:
+        return TRANSACTION_SETTINGS
+    return OTHER_SCHEMA if statement.set_name == "use" else SESSION_CHANGE
 
 
 def _special_transaction(statement: Any) -> str:
@@ -119,6 +152,8 @@ def _writes_elsewhere(statements: tuple[Any, ...], dialect: str) -> bool:
         for schema, _ in statement.writes:
             if schema in _FOREIGN_SCHEMAS or (schema and dialect == "sqlite" and schema != "main"):
                 return True
+            if schema and dialect == "mysql":  # a database of its own
+                return True
     return False
 
 
@@ -126,8 +161,10 @@ def _writes_elsewhere(statements: tuple[Any, ...], dialect: str) -> bool:
 UNREADABLE = Script(
     kind="unknown",
     only_reads=False,
+    only_sets=False,
     reads=frozenset(),
     writes=frozenset(),
+    written_schemas=frozenset(),
     writes_anything=True,
     changes_schema=False,
     begins=False,

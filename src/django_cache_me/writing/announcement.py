@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Iterable
+
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..counters import count
 from ..databases.connection import ConnectionState
-from ..databases.drivers import UNKNOWN
+from ..databases.drivers import UNKNOWN, Session
+from ..exceptions import StoreError
 from ..stores.base import Intent, Store
-from ..stores.dependencies import ALL, pack
+from ..stores.dependencies import ALL, SCHEMA, pack
+from ..stores.select import store_of
 from . import aftermath, notice
 from .write_set import place_of, schema_now, settled_write_set
 
 _EVERYTHING = pack([ALL])
+_EVERYTHING_ELSEWHERE = pack([ALL, SCHEMA])
 
 
 class Announcement:
     """The intent of one connection's commit. Once declared, always bumped, also on rollback."""
 
-    __slots__ = ("_intent", "_schema", "_state", "_store", "_tables", "_wrapper")
+    __slots__ = ("_intent", "_others", "_schema", "_state", "_store", "_tables", "_wrapper")
 
     def __init__(
         self, wrapper: BaseDatabaseWrapper, state: ConnectionState, store: Store, intent: Intent
@@ -27,8 +32,17 @@ class Announcement:
         self._state = state
         self._store = store
         self._intent: Intent | None = intent
+        #: The same in other databases of the server.
+        self._others: list[tuple[Store, Intent]] = []
         self._schema = state.schema_version
         self._tables = frozenset(state.written_tables)
+
+    def declare_elsewhere(self, databases: Iterable[str], session: Session) -> None:
+        """Declare that anything in ``databases`` (identities) may be written too."""
+        for database in databases:
+            store = store_of(database, private=False, is_new=False)
+            intent = store.declare_intent(_EVERYTHING_ELSEWHERE, session.name, session.ends_with_process)
+            self._others.append((store, intent))
 
     def finish(self) -> None:
         """The commit has returned (or was refused by a server that answers): bump and withdraw."""
@@ -36,6 +50,8 @@ class Announcement:
         if intent is None:
             return
         self._store.finish_intent(intent)
+        for store, other in self._others:
+            store.finish_intent(other)
         count("bumps")
         # A trigger that was committed since the write set was settled may have written anything.
         if self._schema is not None and schema_now(self._store) != self._schema:
@@ -49,6 +65,8 @@ class Announcement:
         intent, self._intent = self._intent, None
         if intent is not None:
             self._store.keep_intent(intent)
+            for store, other in self._others:
+                store.keep_intent(other)
             count("bumps")
 
     def end(self) -> None:
@@ -74,4 +92,10 @@ def announce(wrapper: BaseDatabaseWrapper, state: ConnectionState) -> Announceme
     session = state.driver.session(wrapper)
     dependencies = settled_write_set(state, store)
     intent = store.declare_intent(dependencies, session.name, session.ends_with_process)
-    return Announcement(wrapper, state, store, intent)
+    announcement = Announcement(wrapper, state, store, intent)
+    try:
+        announcement.declare_elsewhere(state.other_databases, session)
+    except StoreError:
+        announcement.finish()  # nothing is committed, but what is declared is bumped
+        raise
+    return announcement

@@ -74,9 +74,13 @@ def _bump(wrapper: BaseDatabaseWrapper, dependencies: set[int], tables: set[str]
 
 
 def _tables_of(model: type[Model]) -> set[str]:
-    """The bare names of the tables that hold ``model``'s rows, its parents' included."""
+    """The bare names of the tables that hold ``model``'s rows, its parents' included.
+
+    Each as the model has it and as SQLite's and MySQL's are folded: ASCII letters to lower case.
+    """
     models: list[type[Model]] = [model, *model._meta.get_parent_list()]
-    return {table_name(related) for related in models if not related._meta.abstract}
+    names = {table_name(related) for related in models if not related._meta.abstract}
+    return names | {name.encode().lower().decode() for name in names}
 
 
 def _aliases_of(model: type[Model]) -> list[str]:

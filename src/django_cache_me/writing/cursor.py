@@ -8,6 +8,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..databases.connection import SNAPSHOT, ConnectionState, view_of
 from ..databases.drivers import IDLE, Driver
+from ..databases.identity import is_to_be_asked
 from ..databases.statements import COPY, UNREADABLE, Script, read_script
 from .announcement import Announcement, announce
 from .write_set import add_writes, clock_of
@@ -80,9 +81,11 @@ class ObservedCursor:
             if not self._wrapper.autocommit and driver.status(state.raw) == IDLE:
                 state.end_transaction()
                 self._take_clock()
-            result = call(*args, **kwargs)
+            result = self._call(script, call, args, kwargs)
             self._rows_are_coming(script)
             return result
+        if script.only_sets and driver.facts_hold_settings and is_to_be_asked(self._wrapper):
+            return call(*args, **kwargs)
         was_open = driver.status(state.raw) != IDLE
         unchanged = not state.changed
         self._before(script, was_open)
@@ -90,11 +93,14 @@ class ObservedCursor:
             script.commits
             or script.may_commit
             or (script.releases and state.began_by_savepoint)
-            or (not was_open and driver.commits_by_itself(state.raw, script.kind))
+            or (
+                not (was_open and driver.status_is_certain)
+                and driver.commits_by_itself(state.raw, script.kind)
+            )
         )
         announcement = announce(self._wrapper, state) if commits else None
         try:
-            result = call(*args, **kwargs)
+            result = self._call(script, call, args, kwargs)
         except BaseException:
             if announcement is not None:
                 announcement.end()
@@ -103,6 +109,7 @@ class ObservedCursor:
             self._after(script)
             raise
         self._rows_are_coming(script)
+        lazy = lazy or driver.answers_late(self._cursor, script)
         if announcement is not None and (lazy or (self._unfinished and script.returning)):
             self._announcement, announcement = announcement, None
             self._lazy = lazy
@@ -110,6 +117,15 @@ class ObservedCursor:
         if announcement is not None:
             announcement.finish()
         return result
+
+    def _call(self, script: Script, call: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
+        succeeded = False
+        try:
+            result = call(*args, **kwargs)
+            succeeded = True
+            return result
+        finally:
+            self._driver.executed(self._state.raw, script, succeeded)
 
     def _before(self, script: Script, was_open: bool) -> None:
         state = self._state
@@ -122,6 +138,8 @@ class ObservedCursor:
                 )
             if script.begins or script.is_savepoint or not self._wrapper.autocommit:
                 self._take_clock()
+        if script.begins:
+            state.snapshot_exists = False
         if script.special_transaction:
             state.special_transaction = script.special_transaction
         if script.session_change:
@@ -150,7 +168,7 @@ class ObservedCursor:
             self._state.end_transaction()
 
     def _rows_are_coming(self, script: Script) -> None:
-        if script.reads or script.writes:
+        if self._driver.makes_snapshot(script):
             self._state.snapshot_exists = True
         if self._driver.unfinished_cursors_matter and self._cursor.description is not None:
             self._unfinished = True
@@ -159,7 +177,7 @@ class ObservedCursor:
     # What ends a cursor's work.
 
     def _finish(self) -> None:
-        self._lazy = False
+        self._drain()
         if self._unfinished:
             self._unfinished = False
             self._state.unfinished_cursors -= 1
@@ -170,6 +188,17 @@ class ObservedCursor:
         if announcement is not None:
             self._end_transaction_if_over()
             announcement.finish()
+
+    def _drain(self) -> None:
+        """Wait for what the server is still at work on."""
+        lazy, self._lazy = self._lazy, False
+        if not lazy or self._announcement is None:
+            return
+        try:
+            self._driver.drain(self._state.raw, self._cursor)
+        except Exception:  # of a statement whose answer nobody has asked for
+            announcement, self._announcement = self._announcement, None
+            announcement.end()
 
     def _exhausted(self) -> None:
         if self._unfinished and not self._lazy:
@@ -219,6 +248,7 @@ class ObservedCursor:
             raise
 
     def close(self) -> Any:
+        self._drain()
         try:
             return self._cursor.close()
         finally:
@@ -226,6 +256,7 @@ class ObservedCursor:
 
     def __del__(self) -> None:
         if self._unfinished or self._announcement is not None:
+            self._drain()
             try:
                 self._cursor.close()
             except Exception:  # the connection is closed already: nothing is pending then

@@ -60,17 +60,22 @@ def _prepare_cursor(original: Callable[..., Any], wrapper: BaseDatabaseWrapper, 
 
 
 def _commit(original: Callable[..., Any], wrapper: BaseDatabaseWrapper) -> Any:
-    return _committing(wrapper, lambda: original(wrapper))
+    return _committing(wrapper, lambda: original(wrapper), ends=True)
 
 
 def _set_autocommit(
     original: Callable[..., Any], wrapper: BaseDatabaseWrapper, autocommit: bool, *args: Any, **kwargs: Any
 ) -> Any:
-    # Switching it on commits what is open (SQLite), or is refused while something is (psycopg).
-    return _committing(wrapper, lambda: original(wrapper, autocommit, *args, **kwargs))
+    # Switching it on commits what is open (SQLite, MySQL), or is refused while something is (psycopg).
+    state = state_of(wrapper)
+    ends = False
+    if state.raw is not None and state.driver is not None:
+        ends = state.driver.is_ended_by_autocommit(state.raw, autocommit)
+    return _committing(wrapper, lambda: original(wrapper, autocommit, *args, **kwargs), ends)
 
 
-def _committing(wrapper: BaseDatabaseWrapper, commit: Callable[[], Any]) -> Any:
+def _committing(wrapper: BaseDatabaseWrapper, commit: Callable[[], Any], ends: bool) -> Any:
+    """Call ``commit``, which commits what is open, if anything is; ``ends``: no transaction is open then."""
     state = state_of(wrapper)
     if state.raw is None or state.driver is None:
         return commit()
@@ -83,6 +88,8 @@ def _committing(wrapper: BaseDatabaseWrapper, commit: Callable[[], Any]) -> Any:
         if not state.in_transaction:
             state.end_transaction()
         raise
+    if ends:
+        state.driver.ended(state.raw)
     if not state.in_transaction:
         state.end_transaction()
     if announcement is not None:
@@ -93,7 +100,10 @@ def _committing(wrapper: BaseDatabaseWrapper, commit: Callable[[], Any]) -> Any:
 def _rollback(original: Callable[..., Any], wrapper: BaseDatabaseWrapper) -> Any:
     state = state_of(wrapper)
     try:
-        return original(wrapper)
+        result = original(wrapper)
+        if state.raw is not None and state.driver is not None:
+            state.driver.ended(state.raw)
+        return result
     finally:
         # Nothing was announced, so nothing has to be bumped; a lost connection has rolled back too.
         if not state.in_transaction:

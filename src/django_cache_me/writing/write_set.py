@@ -66,6 +66,8 @@ def add_writes(wrapper: BaseDatabaseWrapper, state: ConnectionState, script: Scr
         dependencies.update((SCHEMA,) if script.changes_schema or script.may_commit else ())
     if script.writes and state.writes_elsewhere:
         dependencies.add(ALL)
+    if script.written_schemas:
+        state.other_databases |= state.driver.other_databases(identity.database, script.written_schemas)
     if script.writes or script.functions:
         if state.driver.status(state.raw) == UNKNOWN:
             dependencies.add(ALL)
@@ -103,20 +105,25 @@ def _placed_tables(
     catalog = catalog_of(wrapper, identity.database, (version.versions.hex(),))
     touched: set[str] = set()
     complete = True
-    if script.functions & catalog.writing_functions:
+    if catalog.may_write(script.functions):
         complete = False
         state.changed = UNKNOWN_STATEMENT
     for name in script.writes:
         carried, known = catalog.touched_by(name)
         touched |= carried
         complete = complete and known
+    if catalog.acts_elsewhere:
+        assert state.driver is not None
+        acting = touched | script.writes if complete else catalog.acts_elsewhere
+        schemas = set().union(*(catalog.acts_elsewhere.get(name, ()) for name in acting))
+        state.other_databases |= state.driver.other_databases(identity.database, schemas)
     return touched, complete
 
 
 def _may_write(wrapper: BaseDatabaseWrapper, script: Script, identity: Identity) -> bool:
     """Whether a text that only reads calls a function that may write; asked anew, for nobody tells of DDL."""
     forget(identity.database)
-    return bool(script.functions & catalog_of(wrapper, identity.database, ()).writing_functions)
+    return catalog_of(wrapper, identity.database, ()).may_write(script.functions)
 
 
 def settled_write_set(state: ConnectionState, store: Store) -> Dependencies:

@@ -1,0 +1,1 @@
+"""Each vendor's knowledge, one module each."""

@@ -1,0 +1,265 @@
+"""What each vendor's module gives: its driver, the catalog's form, and the two identities' parts."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, Iterable, Mapping, NamedTuple
+
+from django.conf import settings
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils.safestring import SafeString
+
+from ..declared import declared
+from ..statements import Script
+
+IDLE, OPEN, FAILED, UNKNOWN = "idle", "open", "failed", "unknown"
+
+
+class Session(NamedTuple):
+    """A server's name for one connection, as a dead writer leaves it behind in the version table."""
+
+    name: bytes
+    ends_with_process: bool  # once the process is dead nothing of this session is left to commit
+
+
+class Driver:
+    """What the observer and the readers ask of a driver's connection (``raw``)."""
+
+    vendor: str
+    dialect: str
+    #: There is a server to be asked (``ask_server``); else the database is a file (``file_identity``).
+    has_server: bool = True
+    #: Whether :meth:`status` knows. Else OPEN means that a transaction may be open, and IDLE is sure.
+    status_is_certain: bool = True
+    #: What is SET before the server is asked what it is shapes its answer to that, and needs no mark.
+    facts_hold_settings: bool = False
+    #: A transaction's reads all see the database as it was at its first read.
+    snapshots_always: bool = False
+    #: With autocommit off, a read begins a transaction too.
+    reads_begin_transactions: bool = True
+    #: ``execute`` takes a single statement, so that one which fails has done nothing at all.
+    executes_one_statement: bool = False
+    #: A cursor that isn't exhausted keeps an old state of the database in view, or its own commit open.
+    unfinished_cursors_matter: bool = False
+
+    def supports(self, wrapper: BaseDatabaseWrapper) -> bool:
+        """Whether ``wrapper`` (of this vendor) uses a driver that is known here."""
+        return True
+
+    def status(self, raw: Any) -> str:
+        """IDLE: no transaction is open. OPEN: one is. FAILED: one is, and can only be rolled back.
+        UNKNOWN: the connection was lost, or is at work."""
+        raise NotImplementedError
+
+    def commits_by_itself(self, raw: Any, kind: str) -> bool:
+        """Whether a writing statement of ``kind`` commits itself, given that no transaction is open."""
+        raise NotImplementedError
+
+    def executed(self, raw: Any, script: Script, succeeded: bool) -> None:
+        """Told after each statement, where the driver itself keeps no count of transactions."""
+
+    def ended(self, raw: Any) -> None:
+        """Told after each commit and rollback by the driver's own methods."""
+
+    def is_ended_by_autocommit(self, raw: Any, autocommit: bool) -> bool:
+        """Whether setting ``autocommit`` is going to commit what is open, and :meth:`ended` is to be told."""
+        return False
+
+    def makes_snapshot(self, script: Script) -> bool:
+        """Whether executing ``script`` in a transaction fixes the snapshot that its reads see."""
+        return bool(script.reads or script.writes)
+
+    def answers_late(self, cursor: Any, script: Script) -> bool:
+        """Whether the server may still be executing ``script`` when the driver's ``execute`` has returned."""
+        return False
+
+    def drain(self, raw: Any, cursor: Any) -> None:
+        """Wait until what was executed with ``cursor`` is over. Raises what the driver raises."""
+
+    def plain_parameter(self, value: Any) -> Any:
+        """A parameter of a type of its own as plain values that tell it from all others.
+
+        What the driver makes of it must follow from these. A value of an unknown type comes back as it is.
+        """
+        cls = type(value)
+        if cls in (list, tuple):
+            return cls(self.plain_parameter(one) for one in value)
+        if cls is SafeString:
+            return ("SafeString", str.__str__(value))
+        if isinstance(value, Enum):
+            return ("Enum", f"{cls.__module__}.{cls.__qualname__}", value.name, value.value)
+        return value
+
+    def may_read_the_clock(self, params: Any) -> bool:
+        """Whether the server may turn one of these parameters into the time of the statement."""
+        return False
+
+    def session(self, wrapper: BaseDatabaseWrapper) -> Session:
+        raise NotImplementedError
+
+    def session_is_gone(self, raw: Any, name: bytes) -> bool:
+        """Whether the server has no such session any more. Raises what the driver raises."""
+        raise NotImplementedError
+
+    def read_catalog(self, wrapper: BaseDatabaseWrapper) -> Catalog:
+        """The tables, as told over ``wrapper``'s open connection. Raises what the driver does."""
+        raise NotImplementedError
+
+    def file_identity(self, wrapper: BaseDatabaseWrapper) -> Identity:
+        """The identity of a database without a server."""
+        raise NotImplementedError
+
+    def has_connected(self, wrapper: BaseDatabaseWrapper) -> None:
+        """Told as soon as ``wrapper`` has a new connection."""
+
+    def other_databases(self, database: str, schemas: Iterable[str]) -> set[str]:
+        """The identities of ``schemas`` on the server of ``database``, but for that one."""
+        return set()
+
+    def ask_server(self, wrapper: BaseDatabaseWrapper) -> ServerFacts:
+        """What the server says of itself and of ``wrapper``'s connection. Raises what the driver does."""
+        raise NotImplementedError
+
+    def chosen_isolation(self, wrapper: BaseDatabaseWrapper) -> str | None:
+        """The level that the project's settings give every transaction, or None: the session's default."""
+        return None
+
+
+class Table(NamedTuple):
+    """One relation of the database."""
+
+    name: str
+    #: "table", or what else it is ("view", "foreign_table", "virtual_table", "row_security" …). Rows of a
+    #: "non_transactional" one are its own alone, too.
+    kind: str
+    #: Triggers or rules of the user's own: a write to it may write anything.
+    has_triggers: bool
+    #: Tables whose rows the database itself changes or deletes when rows of this one are (foreign keys).
+    acted_on: tuple[str, ...]
+
+
+#: Row-level security hides rows, and a table without transactions writes them at once; what is written is
+#: written to the table alone.
+_WITHOUT_WRITES_OF_THEIR_OWN = frozenset({"table", "row_security", "non_transactional"})
+#: Kinds whose rows change with tables that can be declared.
+_DECLARABLE = frozenset({"view", "materialized_view", "foreign_table", "virtual_table"})
+
+
+class Catalog(NamedTuple):
+    """The tables of one database by bare name; a name that stands in several schemas is the worst of them."""
+
+    tables: dict[str, Table]
+    #: Lower-case names of functions that may write, beyond what the scanner knows.
+    writing_functions: frozenset[str]
+    #: A function that is called by a qualified name is a user's, and may write.
+    qualified_functions_write: bool = False
+    #: MySQL: the other databases that have rows which foreign keys change or delete with those of a table.
+    acts_elsewhere: Mapping[str, frozenset[str]] = MappingProxyType({})
+
+    def may_write(self, functions: Iterable[str]) -> bool:
+        """Whether one of ``functions`` (as the scanner names them) may write."""
+        return any(
+            name.rpartition(".")[2] in self.writing_functions
+            or ("." in name and self.qualified_functions_write)
+            for name in functions
+        )
+
+    def reason_to_pass(self, tables: Iterable[str], sessions_are_told_apart: bool) -> str:
+        """Why an answer that is read from ``tables`` must not be kept, or ""."""
+        for name in tables:
+            table = self.tables.get(name)
+            if table is None:
+                return "unknown_table"
+            if table.kind == "table" or (table.kind == "row_security" and sessions_are_told_apart):
+                continue
+            if table.kind not in _DECLARABLE or declared(name) is None:
+                return table.kind
+        return ""
+
+    def touched_by(self, name: str) -> tuple[set[str], bool]:
+        """The tables that a write to ``name`` may change, and whether that is all there is to it.
+
+        A second value of False means: anything may change (unknown table, view, triggers).
+        """
+        touched: set[str] = set()
+        waiting: list[str] = [name]
+        while waiting:
+            current = waiting.pop()
+            if current in touched:
+                continue
+            table = self.tables.get(current)
+            if table is None:
+                return touched, False
+            others = declared(current)
+            if others is None and (table.has_triggers or table.kind not in _WITHOUT_WRITES_OF_THEIR_OWN):
+                return touched, False
+            touched.add(current)
+            waiting.extend(table.acted_on)
+            waiting.extend(others or ())
+        return touched, True
+
+
+PRIVATE = "private"
+
+
+class Identity(NamedTuple):
+    """Whose answer it is."""
+
+    #: Names the physical database, as text; ``private:…`` for one that only this process can see.
+    database: str
+    #: Digest over all that shapes an answer read through these settings.
+    key: str
+    #: Whether the database holds nothing yet, so that no other process can know older answers of it.
+    is_new: bool
+    #: A reason why reads can't be cached at all through these settings, or "".
+    uncacheable: str
+
+    def answers_like(self, other: Identity) -> bool:
+        """Whether what is read here may be kept as an answer of ``other``."""
+        return not self.uncacheable and (self.database, self.key) == (other.database, other.key)
+
+    @property
+    def is_private(self) -> bool:
+        return self.database.startswith(PRIVATE)
+
+
+class ServerFacts(NamedTuple):
+    """What a server says of itself and of one session."""
+
+    #: Names the physical database.
+    database: str
+    #: All that shapes the session's answers.
+    shaping: tuple[str, ...]
+    #: Names the session, as long as the server knows of it; the driver's own form.
+    backend: str
+    #: Of transactions that are begun plainly, in SQL's words and lower case.
+    isolation: str
+    #: Why its answers can't be cached, or "".
+    uncacheable: str
+    #: It has no tables yet.
+    is_new: bool
+
+
+def settings_key(wrapper: BaseDatabaseWrapper) -> tuple[Any, ...]:
+    """All of the project's settings that shape what this connection answers."""
+    own = wrapper.settings_dict
+    return (
+        type(wrapper).__module__,
+        str(own.get("NAME")),
+        str(own.get("HOST")),
+        str(own.get("PORT")),
+        str(own.get("USER")),
+        repr(sorted((own.get("OPTIONS") or {}).items(), key=str)),
+        str(wrapper.timezone_name),
+        bool(settings.USE_TZ),
+    )
+
+
+def digest(*parts: Any) -> str:
+    state = hashlib.sha256()
+    for part in parts:
+        text = repr(part).encode("utf-8", "backslashreplace")
+        state.update(len(text).to_bytes(8, "little") + text)
+    return state.hexdigest()[:32]
