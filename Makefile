@@ -41,7 +41,7 @@ test-fuzz: ## fuzz codec and scanner for FUZZ_SECONDS each
 
 test-python: ## the tests of the Python face, on SQLite and on servers (PostgreSQL, MariaDB …) that they start themselves
 	@scripts/venv.sh test packages
-	scripts/apt.sh postgresql mariadb-server redis-server memcached faketime || [ -z "$${CI:-}" ]
+	scripts/apt.sh postgresql postgresql-15-postgis-3 mariadb-server redis-server memcached faketime || [ -z "$${CI:-}" ]
 	.venv/bin/python -m pytest
 
 test-django: ## Django's own tests of its ORM with every model registered, on SQLite and PostgreSQL (SUITE=--part: some)
@@ -56,12 +56,12 @@ judge: ## random programs, races and kill -9 against the database's own word, fo
 
 test-oldest: ## the Python tests on the oldest Python and Django that are supported
 	@scripts/venv.sh matrix
-	scripts/apt.sh postgresql mariadb-server redis-server memcached faketime || [ -z "$${CI:-}" ]
+	scripts/apt.sh postgresql postgresql-15-postgis-3 mariadb-server redis-server memcached faketime || [ -z "$${CI:-}" ]
 	.venv/bin/nox -s python3.8-django3.2 -- --ignore=tests/test_backends.py
 
 test-matrix: ## the Python tests on all supported pairs of Python and Django
 	@scripts/venv.sh matrix
-	scripts/apt.sh postgresql mariadb-server redis-server memcached faketime || [ -z "$${CI:-}" ]
+	scripts/apt.sh postgresql postgresql-15-postgis-3 mariadb-server redis-server memcached faketime || [ -z "$${CI:-}" ]
 	.venv/bin/nox
 
 bench: ## the store beside Redis, diskcache and LMDB; hits beside plain Django on SQLite and PostgreSQL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes.util
 import os
 import shutil
 import tempfile
@@ -46,6 +47,11 @@ def _start_postgresql() -> None:
     server = PostgreSQL()
     server.make_database("shop")
     os.environ["CACHE_ME_TEST_PG_HOST"] = server.host
+    if ctypes.util.find_library("gdal") and ctypes.util.find_library("geos_c") and server.has("postgis"):
+        server.make_database("gis", "postgis")
+        os.environ["CACHE_ME_TEST_GIS"] = "yes"
+    elif os.environ.get("CI"):
+        raise ServerMissing("PostGIS is not installed; get it with: apt-get install postgresql-15-postgis-3")
 
 
 def _start_mariadb() -> None:

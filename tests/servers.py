@@ -65,14 +65,18 @@ class PostgreSQL:
     def host(self) -> str:
         return str(self.directory)
 
-    def make_database(self, name: str) -> None:
+    def has(self, extension: str) -> bool:
+        """Whether it could create that extension."""
+        return any(Path("/usr/share/postgresql").glob(f"*/extension/{extension}.control"))
+
+    def make_database(self, name: str, extension: str = "hstore") -> None:
         try:
             import psycopg
         except ImportError:
             import psycopg2 as psycopg
         for database, statement in (
             ("postgres", f"CREATE DATABASE {name}"),
-            (name, "CREATE EXTENSION hstore"),
+            (name, f"CREATE EXTENSION {extension}"),
         ):
             connection = psycopg.connect(host=self.host, user="postgres", dbname=database)
             connection.autocommit = True

@@ -57,6 +57,14 @@ if os.environ.get("CACHE_ME_TEST_MARIA_SOCKET"):
 if "postgresql" in DATABASES:
     INSTALLED_APPS += ["django.contrib.postgres", "tests.pgfields"]
     DATABASE_ROUTERS = ["tests.routers.PostgreSQLAlone"]
+if os.environ.get("CACHE_ME_TEST_GIS"):
+    INSTALLED_APPS += ["django.contrib.gis", "tests.geometries"]
+    DATABASE_ROUTERS += ["tests.routers.GeometriesAlone"]
+    DATABASES["gis"] = {
+        **DATABASES["postgresql"],
+        "ENGINE": "django.contrib.gis.db.backends.postgis",
+        "NAME": "gis",
+    }
 CACHES = json.loads(os.environ.get("CACHE_ME_TEST_CACHES", "null")) or {
     "default": {
         "BACKEND": "django_cache_me.stores.SharedMemoryCache",

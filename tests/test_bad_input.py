@@ -291,3 +291,31 @@ def test_hostile_text_leaves_no_stale_read(alias, text):
 
 def test_statistics_name_what_went_wrong(alias):
     assert {"hits", "misses", "fills", "bumps", "passed", "not_filled"} <= set(stats())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [],
+        {"other": "default"},
+        {"other": {"of": "default"}},
+        {"other": {"of": "default", "lag": 0}},
+        {"other": {"of": "default", "lag": "5"}},
+        {"other": {"of": "nowhere", "lag": 5}},
+        {"nowhere": {"of": "default", "lag": 5}},
+        {"other": {"of": "other", "lag": 5}},
+    ],
+)
+def test_wrong_replicas_are_said_and_served_alone(sqlite, value):
+    with override_settings(DJANGO_CACHE_ME_REPLICAS=value or 3):
+        assert list(messages()) == ["django_cache_me.E010"]
+        if "other" in value:
+            with seen("other") as result:
+                list(Category.objects.using("other").all())
+            assert result.passed == {"replica_settings": 1}
+
+
+@pytest.mark.parametrize("value", [7, "tests.nowhere", "tests.settings.SECRET_KEY"])
+def test_a_wrong_prefix_is_said(value):
+    with override_settings(DJANGO_CACHE_ME_PREFIX=value):
+        assert list(messages()) == ["django_cache_me.E009"]

@@ -635,5 +635,26 @@ TEST(ScannerDjango, Postgresql) {
   expect_kind(kPostgresql, "other_harmless", R"(SET CONSTRAINTS "fk" IMMEDIATE)");
 }
 
+TEST(ScannerDjango, Geometries) {
+  expect_readable(
+      kPostgresql, "p",
+      R"(SELECT "p"."id", "p"."at"::bytea, ST_DistanceSphere("p"."at", %s) AS "d", ST_AsGeoJSON("p"."at", 8) )"
+      R"(FROM "p" WHERE (ST_Contains("p"."area", ST_Transform(%s, 4326)) AND "p"."at" && %s AND )"
+      R"("p"."at" ~= %s AND "p"."at" @ %s AND "p"."at" &<| %s AND "p"."at" |>> %s AND )"
+      R"(ST_DWithin("p"."g"::geometry, %s, %s)) ORDER BY "p"."at" <-> %s)");
+  expect_readable(kPostgresql, "p", R"(SELECT ST_Extent("p"."at"), ST_3DExtent("p"."at") FROM "p")");
+  expect_readable(kPostgresql, "p", R"(SELECT 1 FROM "p" WHERE "p"."r" ~= '0100'::raster)");
+  expect_readable(
+      kSqlite, "p",
+      R"(SELECT CAST (AsEWKB("p"."at") AS BLOB), CAST (AsEWKB(Extent("p"."at")) AS BLOB) FROM "p" WHERE )"
+      R"((Contains("p"."area", Transform(GeomFromText(%s, 3857), 4326)) = 1 AND )"
+      R"(PtDistWithin("p"."at", GeomFromText(%s, 4326), %s, 1) AND MbrOverlaps("p"."at", GeomFromText(%s))))");
+  expect_unreadable(kPostgresql, "unknown_function", "SELECT AddGeometryColumn('a', 'b', 1, 'POINT', 2)");
+  expect_unreadable(kPostgresql, "unknown_function", "SELECT ST_GeneratePoints(x, 5) FROM a");
+  expect_unreadable(kPostgresql, "unknown_function", "SELECT ST_EstimatedExtent('a', 'b')");
+  EXPECT_EQ(scan_one("SELECT InitSpatialMetaDataFull(1)", kSqlite).functions,
+            std::vector<std::string>{"initspatialmetadatafull"});
+}
+
 }  // namespace
 }  // namespace cache_me

@@ -14,6 +14,8 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from django.utils.module_loading import import_string
 
 from . import conf
+from .databases.replicas import reason_not_to_believe
+from .databases.tenants import reason_not_to_call
 from .exceptions import StoreError
 from .options import check_timeout
 from .registry import cache_me_registry
@@ -86,12 +88,14 @@ _RULES: dict[str, tuple[Callable[[Any], str | None], str]] = {
     "CELERY_QUEUE": (_is_queue, "E003"),
     "WARMERS": (_is_warmers, "E004"),
     "CACHE": (_is_cache_alias, "E005"),
+    "PREFIX": (reason_not_to_call, "E009"),
+    "REPLICAS": (reason_not_to_believe, "E010"),
 }
 
 
 @register("django_cache_me")
 def check_setting_values(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """E001 to E005: a setting of the wrong type or value."""
+    """E001 to E005, E009, E010: a setting of the wrong type or value."""
     messages: list[CheckMessage] = []
     for name, (rule, number) in _RULES.items():
         value = conf.setting(name)

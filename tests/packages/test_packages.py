@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import django
 import pytest
 from django.db import connections
 from django.db.models import Prefetch, Q
@@ -18,6 +19,11 @@ def needs(module):
     return pytest.mark.skipif(
         not is_installed(module), reason=f"pip install 'django-cache-me[packages]': {module}"
     )
+
+
+def asks_the_default_database(alias):
+    if alias != "default" and django.VERSION < (4, 2):
+        pytest.skip("the package's version for this Django asks the default database, whatever it was told")
 
 
 def check(alias, read, hit=True):
@@ -99,6 +105,7 @@ def test_polymorphic(animals, kind):
 def test_polymorphic_writes_are_seen(animals):
     from .animals.models import Creature, Owl
 
+    asks_the_default_database(animals)
     names = lambda using: [(type(c).__name__, c.name) for c in Creature.objects.using(using).order_by("pk")]  # noqa: E731
     check(animals, names)
     owl = Owl.objects.using(animals).get()
@@ -166,6 +173,9 @@ MPTT = {
 @pytest.mark.parametrize("kind", MPTT)
 def test_mptt(tree, kind):
     from .trees import models
+
+    if kind == "root":
+        asks_the_default_database(tree)
 
     check(tree, lambda using: MPTT[kind](models, using))
 

@@ -16,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .drivers import driver_for
 from .raw_connections import remember, remembered_of
-from .replicas import primary_of
+from .replicas import replica_of
 from .vendors.base import PRIVATE, Identity, ServerFacts, digest, settings_key
 
 __all__ = ["PRIVATE", "Identity", "ServerFacts", "identity_of", "is_to_be_asked", "server_facts"]
@@ -33,10 +33,12 @@ def identity_of(wrapper: BaseDatabaseWrapper, ask: bool) -> Identity | None:
     With ``ask`` the connection must be open and able to run a query; the driver's errors are raised.
     """
     identity = _own_identity(wrapper, ask)
-    primary = primary_of(wrapper.alias)
-    if primary is None or identity is None:
+    replica = replica_of(wrapper.alias)
+    if replica is None or identity is None:
         return identity
-    other = connections[primary]
+    if not replica.of:
+        return identity._replace(uncacheable="replica_settings")
+    other = connections[replica.of]
     if ask:
         other.ensure_connection()
     of_primary = _own_identity(other, ask)

@@ -12,21 +12,48 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from typing import Any, Deque, Tuple
+from typing import Any, Deque, NamedTuple, Tuple
+
+from django.db import connections
 
 from .. import conf
 from ..stores.base import Clock, Store
 
 
-def primary_of(alias: str) -> str | None:
-    """The alias of the primary that ``alias`` is declared a replica of, or None."""
-    declared: Any = conf.setting("REPLICAS").get(alias)
-    return None if declared is None else str(declared["of"])
+class Replica(NamedTuple):
+    #: The alias of the primary; "" where the declaration can't be right (check E010): then nothing is cached.
+    of: str
+    #: Seconds.
+    lag: float
 
 
-def lag_of(alias: str) -> float:
-    """The declared lag, in seconds."""
-    return float(conf.setting("REPLICAS")[alias]["lag"])
+def replica_of(alias: str) -> Replica | None:
+    """What ``alias`` is declared a replica of, or None."""
+    declared: Any = conf.setting("REPLICAS")
+    if not declared or alias not in declared:
+        return None
+    if reason_not_to_believe(declared):
+        return Replica("", 0.0)
+    return Replica(declared[alias]["of"], float(declared[alias]["lag"]))
+
+
+def reason_not_to_believe(declared: Any) -> str | None:
+    """What is wrong with a value of ``DJANGO_CACHE_ME_REPLICAS``, or None."""
+    form = 'must be a dict: {"replica": {"of": "default", "lag": 10}}'
+    if not isinstance(declared, dict):
+        return form
+    for alias, replica in declared.items():
+        if not isinstance(replica, dict) or set(replica) != {"of", "lag"}:
+            return form
+        of, lag = replica["of"], replica["lag"]
+        for name in (alias, of):
+            if name not in connections:
+                return f"names {name!r}, which is no alias of DATABASES"
+        if of == alias or of in declared:
+            return f"says that {alias!r} is a replica of {of!r}, which is no primary"
+        if isinstance(lag, bool) or not isinstance(lag, (int, float)) or lag <= 0:
+            return f"has the lag {lag!r} for {alias!r}; it is a number of seconds"
+    return None
 
 
 _Samples = Deque[Tuple[float, Clock]]

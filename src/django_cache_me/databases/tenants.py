@@ -35,5 +35,18 @@ def prefix_of(alias: str) -> str | None:
     return prefix
 
 
+def reason_not_to_call(chosen: Any) -> str | None:
+    """What is wrong with a value of ``DJANGO_CACHE_ME_PREFIX``, or None."""
+    if chosen is None or callable(chosen):
+        return None
+    if not isinstance(chosen, str):
+        return "must be a callable, its dotted path, or None"
+    try:
+        found = import_string(chosen)
+    except Exception as error:
+        return f"can't be imported ({type(error).__name__}: {error})"
+    return None if callable(found) else "leads to something that can't be called"
+
+
 def _callable(chosen: Any) -> Callable[[str], Any]:
     return import_string(chosen) if isinstance(chosen, str) else chosen  # type: ignore[no-any-return]

@@ -18,7 +18,7 @@ from ..databases.connection import Footing, footing_of, store_for
 from ..databases.declared import with_declared
 from ..databases.drivers import driver_for
 from ..databases.identity import Identity, identity_of
-from ..databases.replicas import clock_a_lag_ago, lag_of, primary_of
+from ..databases.replicas import clock_a_lag_ago, replica_of
 from ..databases.sessions import settle_unknown_outcomes
 from ..databases.statements import Script, read_script
 from ..exceptions import StoreError
@@ -255,8 +255,9 @@ class Question:
             dependencies = [permanent_of(name) for name in script.reads]
         else:
             dependencies = _rests_on(script)
-        if primary_of(self.alias) is not None:
-            lagging = clock_a_lag_ago(shared, lag_of(self.alias))
+        replica = replica_of(self.alias)
+        if replica is not None:
+            lagging = clock_a_lag_ago(shared, replica.lag)
             if lagging is None:
                 not_filled("replica_lag")
                 return None

@@ -47,6 +47,8 @@ class PostgreSQLDriver(Driver):
             return (name, bytes(value.obj))
         elif module == "psycopg2.extensions" and name == "Binary":
             return (name, bytes(value.adapted))
+        elif name == "PostGISAdapter" and hasattr(value, "ewkb"):
+            return (name, bytes(value.ewkb), value.srid, bool(value.geography))
         elif module == "ipaddress":
             return (name, str(value))
         elif module == "psycopg2._ipaddress" or (module == "psycopg2.extras" and name == "Inet"):
