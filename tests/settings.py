@@ -50,7 +50,8 @@ if os.environ.get("CACHE_ME_TEST_MARIA_SOCKET"):
         "OPTIONS": {
             "unix_socket": os.environ["CACHE_ME_TEST_MARIA_SOCKET"],
             "charset": "utf8mb4",
-            "client_flag": 65536,  # several statements in one text, as mysqlclient always takes them
+            # Found rows, as Django wants them; several statements in one text, as mysqlclient takes them.
+            "client_flag": 2 | 65536,
         },
     }
 if "postgresql" in DATABASES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import django
 import pytest
+from django.db import connections
 from django.db.models import Prefetch, Q
 from django.test import override_settings
 from django.utils import translation
@@ -252,6 +253,9 @@ MODEL_UTILS = {
 @pytest.mark.parametrize("kind", MODEL_UTILS)
 def test_model_utils(spots, kind):
     from .places import models
+
+    if kind == "instance_of" and connections[spots].vendor == "mysql":
+        pytest.skip("its SQL quotes names as MariaDB quotes text")
 
     check(spots, lambda using: MODEL_UTILS[kind](models, using))
 
