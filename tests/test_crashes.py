@@ -14,6 +14,7 @@ import time
 import pytest
 from django.db import connections
 
+from tests.conftest import VENDORS
 from tests.crashing import BUMPED, COMMITTED, DECLARED, DIE, STOP
 from tests.processes import Worker
 from tests.servers import PostgreSQL
@@ -121,32 +122,40 @@ def slow_commit(postgresql):
     execute(postgresql, "DROP TRIGGER shop_sleep ON shop_category", "DROP FUNCTION shop_sleep()")
 
 
-SLOW_WRITES = {
-    "statement": "sql('{0}', \"UPDATE shop_category SET name = 'b' WHERE pg_sleep(1) IS NOT NULL\")",
-    "commit": WRITES["atomic"],
+SLOW_STATEMENTS = {
+    "postgresql": "sql('{0}', \"UPDATE shop_category SET name = 'b' WHERE pg_sleep(1) IS NOT NULL\")",
+    "mysql": "sql('{0}', \"UPDATE shop_category SET name = 'b' WHERE sleep(1) = 0\")",
 }
 
 
-@pytest.mark.parametrize("write", SLOW_WRITES)
-def test_a_client_killed_while_the_server_goes_on(postgresql, slow_commit, write):
+def test_a_client_killed_while_the_server_commits(postgresql, slow_commit):
+    assert_seen_when_it_is_there(postgresql, WRITES["atomic"])
+
+
+@pytest.mark.parametrize("alias", [name for name in VENDORS if name != "default"], indirect=True)
+def test_a_client_killed_while_the_server_is_at_its_statement(alias):
+    assert_seen_when_it_is_there(alias, SLOW_STATEMENTS[alias])
+
+
+def assert_seen_when_it_is_there(alias, write):
     """The server commits for a client that is dead already: its intent stands until the session is gone."""
-    Category.objects.using(postgresql).create(name="a")
-    connections[postgresql].close()
+    Category.objects.using(alias).create(name="a")
+    connections[alias].close()
     with Worker() as reader, Worker() as writer:
-        reader.ask(f"names('{postgresql}')")
-        writer.send(SLOW_WRITES[write].format(postgresql))
+        reader.ask(f"names('{alias}')")
+        writer.send(write.format(alias))
         time.sleep(0.4)
         writer.kill()
-        assert truth(postgresql) == ["a"], "the server is still at it"
+        assert truth(alias) == ["a"], "the server is still at it"
         end = time.monotonic() + 5
         seen_b = 0
         while seen_b < 20 and time.monotonic() < end:
-            before = truth(postgresql)
-            found = reader.ask(f"names('{postgresql}')")
-            assert found in (before, truth(postgresql))
+            before = truth(alias)
+            found = reader.ask(f"names('{alias}')")
+            assert found in (before, truth(alias))
             seen_b += found == ["b"]
         assert seen_b, "the server has not committed"
-        assert_hits_again(reader, postgresql, ["b"])
+        assert_hits_again(reader, alias, ["b"])
 
 
 @pytest.fixture
