@@ -8,6 +8,7 @@ import glob
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -112,9 +113,12 @@ class PostgreSQL:
 
 
 class MariaDB:
-    """A MariaDB server of its own on a unix socket, thrown away at the end."""
+    """A MariaDB server of its own on a unix socket, thrown away at the end.
 
-    def __init__(self) -> None:
+    Only a ``durable`` one keeps each commit that it has returned, should it be killed.
+    """
+
+    def __init__(self, durable: bool = False) -> None:
         self._install = shutil.which("mariadb-install-db")
         self._server = shutil.which("mariadbd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
         if self._install is None or self._server is None:
@@ -130,25 +134,36 @@ class MariaDB:
              "--skip-test-db", "--skip-name-resolve"],
             self.directory, self._user,
         )  # fmt: skip
-        # As roomy as the tests are small, and without any promise to outlive a crash of the host.
-        command = [
+        # As roomy as the tests are small.
+        self._command = [
             self._server, "--no-defaults", f"--datadir={data}", f"--socket={self.socket}",
             f"--pid-file={self.directory / 'pid'}", f"--log-error={self.directory / 'log'}",
-            "--skip-networking", "--character-set-server=utf8mb4", "--innodb-flush-log-at-trx-commit=0",
+            "--skip-networking", "--character-set-server=utf8mb4",
+            f"--innodb-flush-log-at-trx-commit={int(durable)}",
             "--innodb-buffer-pool-size=32M", "--innodb-doublewrite=0",
             f"--innodb-log-file-size={8 << 20}", "--innodb-lock-wait-timeout=20",
         ]  # fmt: skip
+        atexit.register(self.stop)
+        self.start()
+        self._load_time_zones()
+
+    def start(self) -> None:
         self._process = subprocess.Popen(
-            _as_user(command, self._user), cwd=self.directory, stdin=subprocess.DEVNULL,
+            _as_user(self._command, self._user), cwd=self.directory, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        atexit.register(self.stop)
         give_up = time.monotonic() + 60
         while not os.path.exists(self.socket):
             if self._process.poll() is not None or time.monotonic() > give_up:
                 raise RuntimeError(f"mariadbd did not start:\n{(self.directory / 'log').read_text()}")
             time.sleep(0.02)
-        self._load_time_zones()
+
+    def kill(self) -> None:
+        """Stop it at once, as a crash does; :meth:`start` recovers it."""
+        os.kill(int((self.directory / "pid").read_text()), signal.SIGKILL)
+        self._process.wait()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.socket)
 
     def make_database(self, name: str) -> None:
         import pymysql

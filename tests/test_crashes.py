@@ -14,10 +14,10 @@ import time
 import pytest
 from django.db import connections
 
-from tests.conftest import VENDORS
+from tests.conftest import VENDORS, _missing
 from tests.crashing import BUMPED, COMMITTED, DECLARED, DIE, STOP
 from tests.processes import Worker
-from tests.servers import PostgreSQL
+from tests.servers import MariaDB, PostgreSQL
 from tests.shop.models import Category
 
 #: Longer than two leases of the store (engine/src/version_table.cpp).
@@ -158,44 +158,45 @@ def assert_seen_when_it_is_there(alias, write):
         assert_hits_again(reader, alias, ["b"])
 
 
-@pytest.fixture
-def mortal():
-    """A server of PostgreSQL that may be killed, and the settings of workers that use it."""
-    server = PostgreSQL()
+@pytest.fixture(params=[name for name in VENDORS if name != "default"])
+def mortal(request):
+    """A server that may be killed, the settings of workers that use it, and a write that it is killed in."""
+    if request.param in _missing:
+        pytest.skip(_missing[request.param])
+    if request.param == "postgresql":
+        server = PostgreSQL()
+        place = {"ENGINE": "django.db.backends.postgresql", "USER": "postgres", "HOST": server.host}
+    else:
+        server = MariaDB(durable=True)
+        options = {**connections.databases["mysql"]["OPTIONS"], "unix_socket": server.socket}
+        place = {"ENGINE": "django.db.backends.mysql", "USER": "root", "OPTIONS": options}
     server.make_database("shop")
-    settings = {
-        "DATABASES": {
-            "default": {
-                "ENGINE": "django.db.backends.postgresql",
-                "NAME": "shop",
-                "USER": "postgres",
-                "HOST": server.host,
-            }
-        },
-        "DATABASE_ROUTERS": [],
-    }
-    yield server, {"CACHE_ME_TEST_SETTINGS": json.dumps(settings)}
+    settings = {"DATABASES": {"default": {**place, "NAME": "shop"}}}
+    yield server, {"CACHE_ME_TEST_SETTINGS": json.dumps(settings)}, request.param
     server.stop()
 
 
-def test_a_server_killed_in_a_commit(postgresql, mortal):
+def test_a_server_killed_in_a_commit(mortal):
     """Nobody knows whether it was committed; after the recovery every read is what the server says."""
-    server, environment = mortal
+    server, environment, vendor = mortal
+    write = SLOW_STATEMENTS["mysql"]  # in autocommit: nothing makes MariaDB's COMMIT itself slow
     with Worker(**environment) as writer, Worker(**environment) as reader:
         writer.ask("call_command('migrate', 'contenttypes', verbosity=0)")
         writer.ask("call_command('migrate', run_syncdb=True, verbosity=0)")
         writer.ask("Category.objects.create(name='a') and None")
-        writer.ask(
-            "sql('default', 'CREATE FUNCTION nap() RETURNS trigger AS"
-            " $$BEGIN PERFORM pg_sleep(3); RETURN NULL; END$$ LANGUAGE plpgsql')"
-        )
-        writer.ask(
-            "sql('default', 'CREATE CONSTRAINT TRIGGER nap AFTER UPDATE ON shop_category"
-            " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nap()')"
-        )
+        if vendor == "postgresql":
+            write = WRITES["atomic"]
+            writer.ask(
+                "sql('default', 'CREATE FUNCTION nap() RETURNS trigger AS"
+                " $$BEGIN PERFORM pg_sleep(3); RETURN NULL; END$$ LANGUAGE plpgsql')"
+            )
+            writer.ask(
+                "sql('default', 'CREATE CONSTRAINT TRIGGER nap AFTER UPDATE ON shop_category"
+                " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nap()')"
+            )
         reader.ask("names('default')")
-        assert reader.ask("hits_of('default')") == [["a"], 1]
-        writer.send(WRITES["atomic"].format("default"))
+        assert_hits_again(reader, "default", ["a"])
+        writer.send(write.format("default"))
         time.sleep(0.5)
         server.kill()
         with pytest.raises(RuntimeError, match="OperationalError"):
