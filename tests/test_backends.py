@@ -30,7 +30,7 @@ def test_the_contract_holds_on(kind, request, tmp_path):
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *modules,
          *(["-m", "not keeps"] if kind == "dummy" else [])],
         env={**os.environ, "CACHE_ME_TEST_CACHES": json.dumps({"default": entry}),
-             "CACHE_ME_ROUNDS": "20", "CACHE_ME_KILLS": "4",
+             "CACHE_ME_ROUNDS": "10", "CACHE_ME_KILLS": "2",
              # What a store is asked doesn't depend on the database; one of them meets two.
              "CACHE_ME_TEST_VENDORS": "default postgresql" if kind == "redis" else "default"},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=300,

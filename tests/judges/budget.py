@@ -6,7 +6,7 @@ import os
 import time
 
 #: Seconds for each judge; there are about ten of them.
-SECONDS = float(os.environ.get("JUDGE_SECONDS", "5"))
+SECONDS = float(os.environ.get("JUDGE_SECONDS", "4"))
 
 
 class Budget:
