@@ -127,6 +127,30 @@ def test_a_forked_child_goes_on(sqlite):
     assert names() == ["b"]
 
 
+def test_a_child_that_is_forked_after_the_parent_has_connected(alias):
+    """As servers that load the application first do it: the child lets the parent's connection be."""
+    Category.objects.using(alias).create(name="a")
+    names = lambda: [category.name for category in Category.objects.using(alias).all()]  # noqa: E731
+    names()
+    wrapper = connections[alias]
+    assert wrapper.connection is not None
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            parents, wrapper.connection = wrapper.connection, None
+            if names() == ["a"]:
+                Category.objects.using(alias).update(name="b")
+                status = 0 if names() == names() == ["b"] else 2
+            assert parents is not wrapper.connection
+        finally:
+            os._exit(status)
+    assert os.WEXITSTATUS(os.waitpid(child, 0)[1]) == 0
+    assert names() == ["b"]
+    Category.objects.using(alias).update(name="c")
+    assert names() == names() == ["c"]
+
+
 def test_killed_writers_leave_no_stale_entry(alias):
     """kill -9 at random instants: whatever the database then says is what every reader says."""
     Category.objects.using(alias).create(name="0")
