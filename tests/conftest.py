@@ -84,13 +84,13 @@ def _make_tables() -> None:
     from django.core.management import call_command
     from django.db import connections
 
+    # First of all, where CACHES has a DatabaseCache: one that fails is left alone for a while.
+    call_command("createcachetable", verbosity=0)
     for alias in connections:
         call_command("migrate", "contenttypes", database=alias, verbosity=0)
         call_command("migrate", database=alias, run_syncdb=True, verbosity=0)
         # The worker processes and the tests begin with a connection that no migration has changed.
         connections[alias].close()
-    call_command("createcachetable", verbosity=0)  # where CACHES has a DatabaseCache
-    connections["default"].close()
 
 
 @pytest.fixture(params=VENDORS)

@@ -74,6 +74,8 @@ def picture(value, seen=None):
         return [(name, picture(one, seen)) for name, one in value.items()]
     if isinstance(value, (list, tuple)):
         return (type(value), [picture(one, seen) for one in value])
+    if isinstance(value, memoryview):  # whose repr is an address
+        return (type(value), bytes(value))
     return (type(value), repr(value))
 
 
@@ -104,8 +106,8 @@ SHAPES = {
     "extra": (lambda: Plain.objects.extra(select={"more": "1 + 1"}), True),
     "filtered relation": (
         lambda: Plain.objects.annotate(
-            some=FilteredRelation("single", condition=Q(single__text="single"))
-        ).select_related("some"),
+            chosen=FilteredRelation("single", condition=Q(single__text="single"))
+        ).select_related("chosen"),
         False,
     ),
     "wide": (lambda: Wide.objects.all(), True),

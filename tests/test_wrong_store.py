@@ -154,6 +154,20 @@ def test_what_can_be_told_nobody_is_not_written(alias, case):
     assert Category.objects.using(alias).no_cache().count() == 0
 
 
+def test_a_server_that_is_gone_fills_nothing_and_says_so(sqlite):
+    entry = {
+        "BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache",
+        "LOCATION": "unix:/nowhere/at/all.sock",
+    }
+    before, select._stores = select._stores, {}
+    try:
+        with override_settings(CACHES={"default": entry}), seen(sqlite) as result:
+            assert list(Both.objects.using(sqlite).all()) == []
+        assert result.not_filled == {"no_store": 1}
+    finally:
+        select._stores = before
+
+
 def test_a_function_that_may_write_is_a_write(postgresql):
     sql(postgresql, "CREATE FUNCTION shop_reads() RETURNS int STABLE LANGUAGE sql AS 'SELECT 1'")
     sql(

@@ -243,7 +243,7 @@ class Question:
         shared = store_for(self.wrapper, identity)
         schema = shared.versions(_SCHEMA)
         if schema is None:
-            not_filled("intent")
+            not_filled(_why_no_versions(shared))
             settle_unknown_outcomes(self.wrapper, store)
             return None
         catalog = catalog_of(self.wrapper, identity.database, (schema.versions.hex(),))
@@ -264,7 +264,7 @@ class Question:
             clock = lagging if clock is None else shared.older(clock, lagging)
         reading = store.versions(pack(dependencies), clock)
         if reading is None or shared.versions(_SCHEMA) != schema:  # a DDL commit came in between
-            not_filled("intent")
+            not_filled(_why_no_versions(store))
             settle_unknown_outcomes(self.wrapper, store)
             return None
         return reading
@@ -292,6 +292,10 @@ def _pass_for_want_of_a_store(error: StoreError) -> None:
 
 def _rests_on(script: Script) -> list[int]:
     return [ALL, SCHEMA, *(any_of(name) for name in with_declared(script.reads))]
+
+
+def _why_no_versions(store: Store) -> str:
+    return "no_store" if store.is_resting else "intent"
 
 
 def _seconds(timeout: float | None) -> str:

@@ -88,6 +88,11 @@ class Store:
         store isn't ready: then don't fill."""
         raise NotImplementedError
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether it gives no versions because it failed a moment ago."""
+        return False
+
     def declare_intent(self, dependencies: Dependencies, session: bytes, ends_with_process: bool) -> Intent:
         """Say that a commit touching ``dependencies`` is under way."""
         raise NotImplementedError

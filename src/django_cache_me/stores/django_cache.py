@@ -150,6 +150,10 @@ class DjangoCacheStore(Store):
                 self._cache.set(name, _new_stamp(), None)
         return self._stamps(dependencies)
 
+    @property
+    def is_resting(self) -> bool:
+        return time.monotonic() < self._resting_until
+
     # Versions, as writers change them.
 
     def declare_intent(self, dependencies: Dependencies, session: bytes, ends_with_process: bool) -> Intent:

@@ -143,6 +143,10 @@ class _OverlayStore(Store):
         shared = self._shared.versions(dependencies)
         return None if shared is None else Reading(dependencies, _MARK.pack(mark) + shared.versions)
 
+    @property
+    def is_resting(self) -> bool:
+        return self._shared.is_resting
+
     def unknown_outcomes(self) -> list[tuple[Any, bytes]]:
         return self._shared.unknown_outcomes()
 
