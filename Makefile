@@ -8,7 +8,7 @@ SANITIZERS ?= asan tsan
 FUZZ_SECONDS ?= 20
 MINUTES ?= 10
 
-.PHONY: help demo judge test test-django test-engine test-sanitizers test-fuzz test-python test-oldest test-matrix bench lint format clean
+.PHONY: help demo judge test test-django test-engine test-sanitizers test-fuzz test-python test-oldest test-matrix bench bench-rows lint format clean
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -69,6 +69,10 @@ bench: ## the store beside Redis, diskcache and LMDB; hits beside plain Django o
 	scripts/apt.sh g++ cmake ninja-build libgtest-dev libbenchmark-dev redis-server postgresql
 	scripts/preset.sh release
 	.venv/bin/python benchmarks/run.py
+
+bench-rows: ## what making results of rows costs: from_db and pickle beside both tiers of the engine, in µs
+	@scripts/venv.sh bench
+	.venv/bin/python benchmarks/rows.py
 
 lint: ## ruff, mypy and clang-format, as CI runs them
 	@scripts/venv.sh lint

@@ -21,6 +21,7 @@ from .layout import (
 )
 from .lookup import Question, footing_for
 from .replay import is_djangos_iterable, raw_rows, results
+from .rows import rows_plan
 
 
 def fetch(queryset: QuerySet[Any], only_hits: bool = False) -> list[Any] | None:
@@ -40,18 +41,15 @@ def fetch(queryset: QuerySet[Any], only_hits: bool = False) -> list[Any] | None:
         sql, params = compiler.as_sql()
     except EmptyResultSet:
         return []
-    plan_of_instances = None
+    building = None
     if not is_djangos_iterable(queryset._iterable_class):
         # Other packages' iterables may do anything with what the compiler gives them: they get what the
         # driver gave, and find everything else as Django made it.
         layout = driver_layout(compiler.connection)
     else:
         layout = layout_of(compiler)
-        if queryset._iterable_class is ModelIterable and not layout.driver_rows:
-            plan_of_instances = building_plan(queryset, compiler)
-    building = None
-    if plan_of_instances is not None:
-        building = Building(plan_of_instances.plan, alias, fetch_mode(queryset))
+        if not layout.driver_rows:
+            building = _building(queryset, alias, compiler)
 
     def ask() -> list[Any]:
         rows = raw_rows(compiler, sql, params)
@@ -80,5 +78,15 @@ def fetch(queryset: QuerySet[Any], only_hits: bool = False) -> list[Any] | None:
         return results(queryset, alias, compiler, found, layout.driver_rows)
     if layout.own:
         found = building.of(found)
-    add_known_related_objects(queryset, found)
+    if queryset._iterable_class is ModelIterable:
+        add_known_related_objects(queryset, found)
     return found
+
+
+def _building(queryset: QuerySet[Any], alias: str, compiler: Any) -> Building | None:
+    """How the engine makes the results of rows; None: Django makes them."""
+    if queryset._iterable_class is not ModelIterable:
+        plan = rows_plan(queryset, alias, compiler)
+        return None if plan is None else Building(plan, alias, None)
+    instances = building_plan(queryset, compiler)
+    return None if instances is None else Building(instances.plan, alias, fetch_mode(queryset))

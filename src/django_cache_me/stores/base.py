@@ -19,16 +19,16 @@ class Reading(NamedTuple):
 
 
 class Building(NamedTuple):
-    """Instances are asked for in place of rows."""
+    """Results are asked for in place of rows."""
 
-    plan: _engine.InstancePlan
+    plan: _engine.ResultPlan
     #: Django's alias of the database that they come from.
     alias: str
     #: Django 6.1's fetch mode, or None.
     mode: Any
 
     def of(self, rows: list[Any]) -> list[Any]:
-        """New instances of ``rows``."""
+        """New results of ``rows``."""
         return self.plan.build(rows, self.alias, self.mode)
 
 
@@ -59,7 +59,7 @@ class Store:
     def get(
         self, key: str, fingerprint: int, clock: Clock | None = None, building: Building | None = None
     ) -> list[Any] | None:
-        """The rows of a valid entry, or with ``building`` instances; made anew at each call. None: a miss.
+        """The rows of a valid entry, or with ``building`` results; made anew at each call. None: a miss.
 
         With ``clock`` (see :meth:`clock`) the entry counts only if nothing it rests on is younger.
         """
