@@ -115,7 +115,8 @@ def test_a_key_that_a_descriptor_wrote(tier):
     plan = plan_of(Model, ("a", "owner_id"))
     (instance,) = plan.build([(1, 2)], "default", None)
     assert (instance.a, instance.owner_id) == (1, 2)
-    assert plan.is_fast() is (tier == "fast")
+    if sys.version_info >= (3, 12):  # 3.11 shares no keys that come by way of a __dict__
+        assert plan.is_fast() is (tier == "fast")
 
 
 def test_two_plans_of_one_class(tier):
