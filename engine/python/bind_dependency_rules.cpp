@@ -112,7 +112,10 @@ void register_read_rule(nb::module_& module) {
              std::optional<nb::list> witnesses) {
             return pack(list_after(rule, footing, parameters, rows, std::move(witnesses), false).hashes);
           },
-          "footing"_a, "parameters"_a, "rows"_a, "witnesses"_a.none(), "What the driver's rows add (packed).")
+          "footing"_a, "parameters"_a, "rows"_a, "witnesses"_a.none(),
+          nb::sig("def after(self, footing: ReadFooting, parameters: typing.Any, rows: list[typing.Any], "
+                  "witnesses: list[typing.Any] | None) -> bytes"),
+          "What the driver's rows add (packed).")
       .def_prop_ro("witness_sql", [](const ReadRule& rule) { return rule.witness_sql(); })
       .def_prop_ro("witness_parameters",
                    [](const ReadRule& rule) {
@@ -134,7 +137,11 @@ void register_read_rule(nb::module_& module) {
              std::optional<nb::list> witnesses) {
             return worded(list_after(rule, footing, parameters, rows, std::move(witnesses), true));
           },
-          "footing"_a, "parameters"_a, "rows"_a, "witnesses"_a.none(), "after()'s, likewise.");
+          "footing"_a, "parameters"_a, "rows"_a, "witnesses"_a.none(),
+          nb::sig(
+              "def words_after(self, footing: ReadFooting, parameters: typing.Any, rows: list[typing.Any], "
+              "witnesses: list[typing.Any] | None) -> list[tuple[int, str]]"),
+          "after()'s, likewise.");
 }
 
 void register_write_rule(nb::module_& module) {

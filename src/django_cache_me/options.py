@@ -32,7 +32,7 @@ class CacheMeOptions:
     #: names: what a view reads, what triggers write. Models, ``"app.Model"`` or names of tables. None:
     #: undeclared; a view is served without a cache, and a write to a table with triggers bumps everything.
     depends_on: Sequence[type[Model] | str] | None = None
-    #: "exact": a write makes misses of the answers that it may change; "model": of all that rest on its table.
+    #: "exact": a write makes misses of the answers that it may change; "model": of all of its table.
     #: None: the setting ``DJANGO_CACHE_ME_INVALIDATION``.
     invalidation: str | None = None
 

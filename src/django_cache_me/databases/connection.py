@@ -25,7 +25,7 @@ from .tenants import NoPrefix, prefix_of
 _ATTRIBUTE = "_cache_me_state"
 _EVERYTHING = pack([ALL, SCHEMA])
 _CHANGED = "changed"
-#: Dependencies of one write set that are named one by one: as many as an intent's record holds, with some room.
+#: Dependencies of one write set that are named one by one: fewer than an intent's record holds.
 MOST_WRITTEN = 200
 
 #: What the reads of a transaction see: each statement what is committed then; all of them one snapshot; or

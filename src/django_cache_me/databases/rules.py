@@ -19,7 +19,7 @@ class Column(NamedTuple):
     """One column of a table."""
 
     name: str
-    #: "integer", "boolean", "uuid", "date" or "text" where the database compares as Python does; "" otherwise.
+    #: "integer", "boolean", "uuid", "date" or "text", if the database compares as Python does; or "".
     type: str
     #: Of a text, how many characters it may have; 0: any number.
     most_characters: int = 0
@@ -40,7 +40,7 @@ class Rules:
         self._tables = _engine.Tables()
         for name, columns, primary_key, foreign_keys in tables:
             self._tables.add(
-                name, [tuple(column) for column in columns], list(primary_key), list(foreign_keys)
+                name, [(c.name, c.type, c.most_characters, c.computed) for c in columns], list(primary_key), list(foreign_keys)
             )
         self._reads: dict[tuple[str, str], _engine.ReadRule] = {}
         self._writes: dict[tuple[str, str], _engine.WriteRule] = {}

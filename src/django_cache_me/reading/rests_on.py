@@ -1,12 +1,12 @@
 """What one answer rests on: taken in two steps, before the database is asked and once its rows are there.
 
-Early dependencies are known from the query. Their versions are taken before the database is asked, so that an
-entry overtaken by a commit is born invalid. Late ones (rows that came back) can be named only afterwards; each
-is accepted only if its version is not younger than a reading of the store's clock from before the database was
-asked, and it carries no intent: then no commit that touches it has returned since that reading.
+Early dependencies are known from the query. Their versions are taken before the database is asked, so that
+an entry overtaken by a commit is born invalid. Late ones (rows that came back) can be named only afterwards;
+each is accepted only if its version is not younger than a reading of the store's clock from before the
+database was asked, and it carries no intent: then no commit that touches it has returned since that reading.
 
-Which dependencies, is the engine's to say (``dependency_rules.hpp``), in the mode "exact"; in the mode "model",
-in a transaction's overlay, and in stores without a clock an answer rests on ``any`` of each table.
+Which dependencies, is the engine's to say (``dependency_rules.hpp``), in the mode "exact"; in the mode
+"model", in a transaction's overlay, and in stores without a clock an answer rests on ``any`` of each table.
 """
 
 from __future__ import annotations

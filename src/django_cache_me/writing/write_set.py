@@ -166,8 +166,8 @@ def _exactly_placed(
     """What is written if it is known row by row; None: it isn't.
 
     The engine's rule tells what the text writes (``dependency_rules.hpp``). It holds where the session is as
-    the server said it at connect (its name resolution, modes and foreign keys), and where nothing but the text
-    writes rows of the table.
+    the server said it at connect (its name resolution, modes and foreign keys), and where nothing but the
+    text writes rows of the table.
     """
     script = execution.script
     if (

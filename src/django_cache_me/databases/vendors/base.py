@@ -132,7 +132,7 @@ class Driver:
         return True
 
     def read_rows(self, raw: Any, sql: str, params: tuple[Any, ...]) -> list[Any]:
-        """The rows of a query of our own, with placeholders as Django writes them. Not observed, not logged."""
+        """The rows of a query of our own, with Django's placeholders; not observed, not logged."""
         cursor = raw.cursor()
         try:
             cursor.execute(sql, params)

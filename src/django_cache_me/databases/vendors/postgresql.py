@@ -134,7 +134,8 @@ SELECT parent.relname, child.relname
 """
 # Domains have names of their own, and other rules than their types.
 _COLUMNS = """
-SELECT c.relname, a.attname, t.typname, a.atttypmod, a.attgenerated <> '', coalesce(l.collisdeterministic, true),
+SELECT c.relname, a.attname, t.typname, a.atttypmod, a.attgenerated <> '',
+       coalesce(l.collisdeterministic, true),
        (SELECT array_position(i.indkey::int2[], a.attnum) FROM pg_catalog.pg_index i
          WHERE i.indrelid = c.oid AND i.indisprimary)
   FROM pg_catalog.pg_class c
