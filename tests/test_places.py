@@ -139,10 +139,11 @@ def test_files_of_another_user(shop, folder):
         before = {path.name: path.stat() for path in folder.iterdir()}
         assert len(before) == 2
         told = in_child(life, user=NOBODY)
-    assert len(told["errors"]) == 1
-    assert places_of("entries", before) in told["errors"][0]
-    assert "belongs to user 0" in told["errors"][0]
-    assert "group that all users share" in told["errors"][0]
+    assert len(told["errors"]) == 2
+    for kind, error in zip(("versions", "entries"), told["errors"]):
+        assert places_of(kind, before) in error
+        assert "belongs to user 0" in error
+        assert "group that all users share" in error
     assert (told["found"], told["hits"], told["uncached"]) == ([["a"], ["a"]], 0, 2)
     assert places_of("versions", before) in told["refused"]
     assert "belongs to user 0" in told["refused"]
