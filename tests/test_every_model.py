@@ -1,7 +1,7 @@
-"""Every model of the test project: what comes out of the cache equals Django's own instance in every attribute.
+"""Every model of the test project: what comes out of the cache equals Django's own instance.
 
-``test_instances.py`` has models chosen for their shape; here are all that any test has, with a row of values and,
-where columns may be null, a row of nulls.
+``test_instances.py`` has models chosen for their shape; here are all that any test has, those of other
+packages and of Django too, with a row of values and, where columns may be null, a row of nulls.
 """
 
 from __future__ import annotations
