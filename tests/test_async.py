@@ -190,7 +190,7 @@ def waiting(app, queue="celery"):
 
 
 def test_a_worker_warms_and_the_next_read_is_a_hit(sqlite, celery, broker, request, tmp_path):
-    """On one of the brokers by a queue of its own. A warmer that fails in the worker is in the worker's log."""
+    """On one of the brokers by a queue of its own. A warmer that fails is in the worker's log."""
     queue = "warmers" if "filesystem" in request.node.name else "celery"
     settings = {**ASYNC, "DJANGO_CACHE_ME_CELERY_QUEUE": None if queue == "celery" else queue}
     with (tmp_path / "log").open("w") as log:
