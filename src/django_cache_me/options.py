@@ -8,6 +8,7 @@ from typing import Any, Sequence
 from django.apps import apps
 from django.db.models import Model
 
+from .conf import is_timeout
 from .exceptions import RegistrationError
 
 #: The modes of invalidation: what a write makes misses of.
@@ -67,9 +68,7 @@ def check_options(options: CacheMeOptions) -> None:
 
 def check_timeout(timeout: Any, where: str) -> None:
     """Raise :class:`RegistrationError` unless ``timeout`` is None or a positive number of seconds."""
-    if timeout is None:
-        return
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0:
+    if not is_timeout(timeout):
         raise RegistrationError(f"{where} must be a positive number of seconds or None, not {timeout!r}.")
 
 

@@ -32,11 +32,7 @@ class SharedMemoryStore(Store):
     def _open_table(self, is_new: bool) -> _engine.VersionTable:
         if self._private:
             return _engine.VersionTable.private_table()
-        path, group = versions_file(self._database)
-        try:
-            return _engine.VersionTable.open(path, self._database, group=group, fresh=is_new)
-        except _engine.EngineError as error:
-            raise StoreError(error.args[0]) from None
+        return open_versions(self._database, is_new)
 
     def table(self) -> _engine.VersionTable:
         """The version table; opened anew when its file was replaced."""
@@ -199,6 +195,15 @@ def entries_at(where: Place) -> _engine.SharedStore | None:
         _opened[key] = store
         _closed_until.pop(key, None)
         return store
+
+
+def open_versions(database: str, is_new: bool) -> _engine.VersionTable:
+    """Open or make the version file of a database. StoreError says what to set."""
+    path, group = versions_file(database)
+    try:
+        return _engine.VersionTable.open(path, database, group=group, fresh=is_new)
+    except _engine.EngineError as error:
+        raise StoreError(error.args[0]) from None
 
 
 def open_entries(where: Place | None = None) -> _engine.SharedStore:
