@@ -17,6 +17,7 @@ from django.db.models import Count, F, Max, Sum
 from django.test import override_settings
 
 from django_cache_me import stats
+from tests.judges.defects import planted
 from tests.looking import seen
 from tests.shop.models import Category, Product, Review, Tag
 
@@ -256,6 +257,22 @@ def test_what_a_write_makes_a_miss_of(shop, read, write, survives):
 def _misses_whole_tables(alias, read):
     # Whether SQLite's foreign keys are enforced is each connection's own business.
     return read is joined and connections[alias].vendor == "sqlite"
+
+
+@pytest.mark.parametrize(
+    ("defect", "read", "write"),
+    [
+        ("forget the row", by_key, update_of(1, price=7)),
+        ("forget the value", by_value, insert_into(1)),
+        ("forget what is set", by_value, update_of(4, category_id=1)),
+    ],
+    ids=_name,
+)
+def test_each_of_them_is_needed(shop, defect, read, write):
+    read(shop)
+    with planted(defect):
+        write(shop)
+    assert _content(read(shop)) != _plain(read, shop)
 
 
 @pytest.mark.parametrize("mode", ["exact", "model"])

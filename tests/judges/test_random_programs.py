@@ -57,7 +57,6 @@ DEFECTS = [
     "forget other people's commits",
     "forget the row",
     "forget the value",
-    "forget what is set",
 ]
 
 

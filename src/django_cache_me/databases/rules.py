@@ -40,7 +40,10 @@ class Rules:
         self._tables = _engine.Tables()
         for name, columns, primary_key, foreign_keys in tables:
             self._tables.add(
-                name, [(c.name, c.type, c.most_characters, c.computed) for c in columns], list(primary_key), list(foreign_keys)
+                name,
+                [(c.name, c.type, c.most_characters, c.computed) for c in columns],
+                list(primary_key),
+                list(foreign_keys),
             )
         self._reads: dict[tuple[str, str], _engine.ReadRule] = {}
         self._writes: dict[tuple[str, str], _engine.WriteRule] = {}

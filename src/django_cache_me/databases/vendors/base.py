@@ -181,7 +181,7 @@ class Catalog:
         self.writing_functions = writing_functions
         #: A function that is called by a qualified name is a user's, and may write.
         self.qualified_functions_write = qualified_functions_write
-        #: MySQL: the other databases that have rows which foreign keys change or delete with those of a table.
+        #: MySQL: the other databases with rows which foreign keys change or delete with those of a table.
         self.acts_elsewhere = acts_elsewhere
         #: What answers rest on and writes bump, as far as single rows are concerned.
         self.rules = Rules(
