@@ -18,6 +18,7 @@ from . import conf
 from .databases.replicas import reason_not_to_believe
 from .databases.tenants import reason_not_to_call
 from .exceptions import StoreError
+from .options import INVALIDATION_MODES
 from .registry import cache_me_registry
 
 
@@ -74,6 +75,10 @@ def _is_warmers(value: Any) -> str | None:
     return None
 
 
+def _is_invalidation_mode(value: Any) -> str | None:
+    return None if value in INVALIDATION_MODES else f"must be {' or '.join(map(repr, INVALIDATION_MODES))}"
+
+
 _RULES: dict[str, tuple[Callable[[Any], str | None], str]] = {
     "ON": (_is_bool, "E001"),
     "DEBUG_MODE": (_is_bool, "E001"),
@@ -86,12 +91,13 @@ _RULES: dict[str, tuple[Callable[[Any], str | None], str]] = {
     "CACHE": (_is_cache_alias, "E005"),
     "PREFIX": (reason_not_to_call, "E009"),
     "REPLICAS": (reason_not_to_believe, "E010"),
+    "INVALIDATION": (_is_invalidation_mode, "E011"),
 }
 
 
 @register("django_cache_me")
 def check_setting_values(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """E001 to E005, E009, E010: a setting of the wrong type or value."""
+    """E001 to E005, E009 to E011: a setting of the wrong type or value."""
     messages: list[CheckMessage] = []
     for name, (rule, number) in _RULES.items():
         value = conf.setting(name)

@@ -22,6 +22,7 @@ DEFAULTS: dict[str, Any] = {
     "WARMERS": {},
     "CACHE": "default",
     "PREFIX": None,
+    "INVALIDATION": "exact",
     "REPLICAS": {},
 }
 

@@ -15,6 +15,8 @@ from .dependencies import Dependencies
 from .places import Place, place, versions_file
 
 _NO_CLOCK = 2**64 - 1
+#: Bytes of the epoch, with which a reading begins.
+_EPOCH = 8
 #: How long (s) a commit waits for a free record in the version table before it is refused.
 _PATIENCE = 10.0
 #: Of all keys of querysets, and of no others.
@@ -78,6 +80,14 @@ class SharedMemoryStore(Store):
         newest = _number(clock, table)
         versions = None if newest is None else table.read(dependencies, newest)
         return None if versions is None else Reading(dependencies, versions)
+
+    def extended(self, reading: Reading, dependencies: Dependencies, clock: Clock | None) -> Reading | None:
+        late = self.versions(dependencies, clock)
+        if late is None or late.versions[:_EPOCH] != reading.versions[:_EPOCH]:
+            return None
+        return Reading(
+            Dependencies(reading.dependencies + dependencies), reading.versions + late.versions[_EPOCH:]
+        )
 
     def declare_intent(self, dependencies: Dependencies, session: bytes, ends_with_process: bool) -> Intent:
         give_up = time.monotonic() + _PATIENCE
