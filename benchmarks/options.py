@@ -40,6 +40,7 @@ PACE = 14
 
 
 def is_quick() -> bool:
+    """Whether it's only to be seen that it works."""
     return os.environ.get("QUICK", "") not in ("", "0")
 
 

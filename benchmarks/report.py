@@ -228,7 +228,7 @@ def summary(results: dict[str, Any]) -> list[str]:
         ]
         lines.append(f"Statements that should not have been, or were missing: {'; '.join(wrong) or 'none'}.")
     lost = verdict.better(results)
-    lines.append(f"Comparisons that another wins: {len(lost)}; they are listed below.")
+    lines.append(f"Comparisons that another wins: {len(lost)}.")
     return lines
 
 
