@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Deque, NamedTuple
+from typing import NamedTuple
 
 from .. import conf
 from ..stores.base import Cause
@@ -20,14 +20,14 @@ class Miss(NamedTuple):
     def __str__(self) -> str:
         if not self.causes:
             return f"{self.key}: there was no entry"
+        nothing = "a statement of which nothing is noted"
         lines = [
-            f"{cause.dependency or 'something'} was bumped by {cause.sql or 'a statement of which nothing is noted'}"
-            for cause in self.causes
+            f"{cause.dependency or 'something'} was bumped by {cause.sql or nothing}" for cause in self.causes
         ]
         return f"{self.key}: " + "; ".join(lines)
 
 
-_last: Deque[Miss] = deque()
+_last: deque[Miss] = deque()
 
 
 def note(key: str, sql: str, causes: list[Cause]) -> None:

@@ -35,7 +35,7 @@ class Building(NamedTuple):
 class Cause(NamedTuple):
     """What bumped a dependency."""
 
-    #: The dependency in words: ``table.pk=5``, ``table.column=3``, ``table~column`` …; "" if nothing was noted.
+    #: In words: ``table.pk=5``, ``table.column=3``, ``table~column`` …; "" if nothing was noted.
     dependency: str
     #: The statement.
     sql: str
