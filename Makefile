@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 20
 MINUTES ?= 10
 export QUICK
 
-.PHONY: help demo judge test test-django test-engine test-sanitizers test-fuzz test-python test-oldest test-matrix bench bench-writes lint format clean
+.PHONY: help demo judge test test-django test-engine test-sanitizers test-fuzz test-python test-oldest test-matrix bench bench-rows bench-writes lint format clean
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -78,6 +78,9 @@ bench-writes: ## hit rates and needless misses under 0.1 to 50 % writes, beside 
 	@scripts/venv.sh bench
 	scripts/apt.sh redis-server memcached postgresql
 	.venv/bin/python benchmarks/run_writes.py
+bench-rows: ## what making results of rows costs: from_db and pickle beside both tiers of the engine, in µs
+	@scripts/venv.sh bench
+	.venv/bin/python benchmarks/rows.py
 
 lint: ## ruff, mypy and clang-format, as CI runs them
 	@scripts/venv.sh lint

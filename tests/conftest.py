@@ -196,6 +196,19 @@ def settings_off():
     return lambda: override_settings(DJANGO_CACHE_ME_ON=False)
 
 
+@pytest.fixture(params=["fast", "portable"])
+def tier(request: pytest.FixtureRequest):
+    """Both ways in which the engine makes instances."""
+    from django_cache_me import _engine
+
+    was = _engine.fast_tier()
+    _engine.use_fast_tier(request.param == "fast")
+    if _engine.fast_tier() is not (request.param == "fast"):
+        pytest.skip("no fast tier in this Python")
+    yield request.param
+    _engine.use_fast_tier(was)
+
+
 def _started(server):
     """With CI=true a missing server is a failure."""
     try:

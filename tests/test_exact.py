@@ -16,7 +16,7 @@ from django.db import connections
 from django.db.models import Count, F, Max, Sum
 from django.test import override_settings
 
-from django_cache_me import stats
+from django_cache_me import recent_misses, stats
 from tests.judges.defects import planted
 from tests.looking import seen
 from tests.shop.models import Category, Product, Review, Tag
@@ -339,3 +339,75 @@ def test_many_rows_in_a_transaction_are_folded(shop):
         save_of(1, price=7)(shop)
     assert by_key(shop)[0].price == 7
     assert Review.objects.using(shop).filter(product=2).aggregate(n=Count("pk"))["n"] == 300
+
+
+def test_a_queryset_is_explained(shop):
+    queryset = products(shop).filter(category=1).order_by("pk")
+    explained = queryset.explain_cache()
+    assert not explained.reason
+    assert not explained.is_hit
+    list(queryset.all())
+    explained = queryset.explain_cache()
+    assert explained.is_hit
+    assert explained.key.startswith("cache_me:queryset:shop.product:")
+    assert "shop_product.category_id=1" in explained.rests_on
+    assert "shop_product.pk=2" in explained.rests_on
+    assert "a row written to shop_product with category_id=1" in str(explained)
+    assert "a write to the row 2 of shop_product" in str(explained)
+    assert "a change of category_id in a row of shop_product whose other columns stay" in str(explained)
+
+
+def test_the_mode_model_is_explained(shop):
+    with override_settings(DJANGO_CACHE_ME_INVALIDATION="model"):
+        explained = products(shop).filter(category=1).explain_cache()
+    assert explained.rests_on == ["shop_product.any"]
+    assert "any write to shop_product" in str(explained)
+
+
+@pytest.mark.parametrize(
+    ("queryset", "reason"),
+    [
+        (lambda alias: products(alias).order_by("?"), "volatile_function"),
+        (lambda alias: products(alias).no_cache(), "options"),
+        (lambda alias: products(alias).none(), "empty"),
+        (lambda alias: products(alias).select_for_update(), "select_for_update"),
+    ],
+    ids=["random", "no_cache", "none", "locked"],
+)
+def test_what_is_not_cached_says_why(shop, queryset, reason):
+    explained = queryset(shop).explain_cache()
+    assert reason in explained.reason
+    assert reason in str(explained)
+
+
+def test_explaining_fills_nothing(shop):
+    with seen(shop) as looked:
+        products(shop).filter(pk=1).explain_cache()
+    assert looked.fills == looked.hits == looked.misses == 0
+
+
+def test_misses_name_the_statement_that_they_are_owed_to(shop):
+    queryset = products(shop).filter(category=1).order_by("pk")
+    with override_settings(DJANGO_CACHE_ME_EXPLAIN_MISSES=3):
+        list(queryset.all())
+        update_of(2, price=8)(shop)
+        list(queryset.all())
+        second = queryset.explain_cache().misses[-1]
+        (cause,) = second.causes
+        assert cause.dependency == "shop_product.pk=2"
+        assert cause.sql.startswith("UPDATE")
+        assert "shop_product.pk=2 was bumped by UPDATE" in str(second)
+        list(products(shop).filter(name=f"unheard of {uuid.uuid4()}"))
+        assert "there was no entry" in str(recent_misses()[-1])
+        for _ in range(5):
+            bulk_update(shop)
+            list(queryset.all())
+        assert len(recent_misses()) == 3
+        (cause,) = recent_misses()[-1].causes
+        assert cause.dependency == "shop_product.bulk"
+
+
+def test_misses_are_not_kept_unless_asked_for(shop):
+    before = recent_misses()
+    by_key(shop)
+    assert recent_misses() == before

@@ -75,6 +75,10 @@ def _is_warmers(value: Any) -> str | None:
     return None
 
 
+def _is_number_of_misses(value: Any) -> str | None:
+    return None if type(value) is int and value >= 0 else "must be a whole number, 0 for none"
+
+
 def _is_invalidation_mode(value: Any) -> str | None:
     return None if value in INVALIDATION_MODES else f"must be {' or '.join(map(repr, INVALIDATION_MODES))}"
 
@@ -92,12 +96,13 @@ _RULES: dict[str, tuple[Callable[[Any], str | None], str]] = {
     "PREFIX": (reason_not_to_call, "E009"),
     "REPLICAS": (reason_not_to_believe, "E010"),
     "INVALIDATION": (_is_invalidation_mode, "E011"),
+    "EXPLAIN_MISSES": (_is_number_of_misses, "E012"),
 }
 
 
 @register("django_cache_me")
 def check_setting_values(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """E001 to E005, E009 to E011: a setting of the wrong type or value."""
+    """E001 to E005, E009 to E012: a setting of the wrong type or value."""
     messages: list[CheckMessage] = []
     for name, (rule, number) in _RULES.items():
         value = conf.setting(name)

@@ -23,6 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "CACHE": "default",
     "PREFIX": None,
     "INVALIDATION": "exact",
+    "EXPLAIN_MISSES": 0,
     "REPLICAS": {},
 }
 

@@ -12,7 +12,7 @@ from typing import Any, Collection, Iterable
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..log import trouble
-from ..stores.base import Clock, Store
+from ..stores.base import Cause, Clock, Store
 from ..stores.dependencies import ALL, SCHEMA, pack, written
 from ..stores.overlay import Overlay
 from ..stores.select import store_of
@@ -39,6 +39,7 @@ class ConnectionState:
     __slots__ = (
         "_changed",
         "began_by_savepoint",
+        "causes",
         "clock",
         "coarse",
         "driver",
@@ -87,6 +88,8 @@ class ConnectionState:
         #: Those of them that aren't about single rows and values.
         self.coarse: set[int] = set()
         self.written_tables: set[str] = set()
+        #: Which statement has added each of them, if anybody wants to know.
+        self.causes: dict[int, Cause] = {}
         #: Other databases of the same server that were written to, by their identities.
         self.other_databases: set[str] = set()
         #: What the transaction's own reads are kept in, once it has written.

@@ -6,12 +6,12 @@ versions are taken *before* the database is asked, so that an entry overtaken by
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .. import _engine
+from .. import _engine, conf
 from ..counters import count, not_filled, passed
 from ..databases.catalog import catalog_of
 from ..databases.connection import Footing, footing_of, store_for
@@ -25,10 +25,10 @@ from ..exceptions import StoreError
 from ..log import debug, trouble
 from ..stores.base import Building, Clock, Reading, Row, Store
 from ..stores.dependencies import SCHEMA, pack, permanent_of
-from . import bypass
+from . import bypass, misses
 from .key import encoded_parameters, key_of, table_key_of
 from .policy import Plan
-from .rests_on import Taken, settled, tables_of, take_exactly
+from .rests_on import Taken, in_words, settled, tables_in_words, tables_of, take_exactly
 
 _SCHEMA = pack([SCHEMA])
 
@@ -43,6 +43,16 @@ def footing_for(alias: str) -> Footing | None:
         passed(footing.reason)
         return None
     return footing
+
+
+class Looked(NamedTuple):
+    """What becomes of a question: :meth:`Question.look`."""
+
+    key: str
+    #: Why it isn't cached, or "".
+    reason: str
+    is_hit: bool
+    rests_on: list[str]
 
 
 class _Pass(Exception):
@@ -117,6 +127,38 @@ class Question:
         except StoreError as error:
             _pass_for_want_of_a_store(error)
         return self._built(self._kept(self.ask()))
+
+    def look(self) -> Looked:
+        """What becomes of this question. Asks the database for what its answer rests on; fills nothing."""
+        try:
+            script, identity = self._script(), self._identity()
+            key, fingerprint = self._key(identity), self._fingerprint(identity)
+            store = self._store(script, identity)
+            is_hit = store.get(key, fingerprint, self.footing.snapshot_clock) is not None
+            self.wrapper.ensure_connection()
+            schema = store_for(self.wrapper, identity).versions(_SCHEMA)
+            version = "" if schema is None else schema.versions.hex()
+            catalog = catalog_of(self.wrapper, identity.database, (version,))
+            reason = catalog.reason_to_pass(with_declared(script.reads), self.footing.prefix is not None)
+        except _Pass as why:
+            return Looked("", str(why), False, [])
+        except StoreError as error:
+            return Looked("", str(error), False, [])
+        if reason:
+            return Looked("", reason, False, [])
+        if self.plan.is_permanent:
+            words = sorted(f"{name}.permanent" for name in script.reads)
+        elif self._is_exact(store, identity):
+            words = in_words(self.wrapper, script, catalog, self.sql, self.values, self.ask())
+        else:
+            words = tables_in_words(script)
+        return Looked(key, "", is_hit, words)
+
+    def _is_exact(self, store: Store, identity: Identity) -> bool:
+        """Whether the answer rests on single rows: not in an overlay, nor in a store without a clock."""
+        if not self.plan.is_exact or self.plan.is_permanent or not store.has_clock:
+            return False
+        return store is store_for(self.wrapper, identity)
 
     def answer_of_a_hit(self) -> list[Any] | None:
         """The answer if it is in the cache; else None, counted, with the database not asked."""
@@ -214,6 +256,8 @@ class Question:
     def _hit(self, store: Store, key: str, fingerprint: int) -> list[Any] | None:
         found = store.get(key, fingerprint, self.footing.snapshot_clock, self.building)
         if found is None:
+            if conf.setting("EXPLAIN_MISSES"):
+                misses.note(key, self.sql, store.causes_of_miss(key, fingerprint))
             return None
         self.wrapper.validate_no_broken_transaction()
         count("hits")
@@ -271,7 +315,7 @@ class Question:
                 not_filled("replica_lag")
                 return None
             clock = lagging if clock is None else shared.older(clock, lagging)
-        if self.plan.is_exact and not self.plan.is_permanent and store is shared and store.has_clock:
+        if self._is_exact(store, identity):
             taken = take_exactly(self.wrapper, store, script, catalog, self.sql, self.values, clock, key)
         else:
             taken = self._take_tables(script, store, clock)

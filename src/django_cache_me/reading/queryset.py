@@ -15,6 +15,7 @@ from ..counters import passed
 from . import aggregation, bypass, iteration, raw
 from .admission import admitted
 from .callable_twin import callable_queryset, queryset_with_policy
+from .explanation import explain_cache
 from .fetch import fetch
 from .policy import NO_CACHE, PERMANENT, POLICY, Policy, cache_for
 
@@ -33,6 +34,7 @@ def install() -> None:
     raw.install()
     for name, value in (
         ("cache", cache),
+        ("explain_cache", explain_cache),
         ("no_cache", property(no_cache)),
         ("permanent_cache", property(permanent_cache)),
     ):

@@ -86,6 +86,26 @@ def take_exactly(
     return Taken(reading, before, Exactly(rule, footing, parameters, witnesses))
 
 
+def in_words(
+    wrapper: Any, script: Script, catalog: Catalog, sql: str, parameters: Sequence[Any], rows: list[Any]
+) -> list[str]:
+    """What the answer ``rows`` (the driver's) rests on in the mode "exact"."""
+    rule = catalog.rules.of_read(sql, wrapper.vendor)
+    footing, _ = rule.before(parameters, bool(rule.witness_sql))
+    witnesses = _witnesses(wrapper, rule, parameters) if footing.needs_witnesses else None
+    early = rule.words_before(parameters, bool(rule.witness_sql))
+    late = rule.words_after(footing, parameters, rows, witnesses)
+    return sorted({words for _, words in [*early, *late]} | set(declared_in_words(script)))
+
+
+def tables_in_words(script: Script) -> list[str]:
+    return sorted(f"{name}.any" for name in with_declared(script.reads))
+
+
+def declared_in_words(script: Script) -> list[str]:
+    return [f"{name}.any" for name in with_declared(script.reads) - script.reads]
+
+
 def settled(taken: Taken, store: Store, rows: list[Any]) -> Reading | None:
     """The whole of what the answer ``rows`` (the driver's) rests on; None (counted): don't fill."""
     exactly = taken.exactly

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
-from typing import Any
+from typing import Any, Mapping
 
 from .. import _engine
 from ..exceptions import StoreError
 from ..log import trouble
-from .base import Building, Clock, Intent, Reading, Row, Store
+from .base import Building, Cause, Clock, Intent, Reading, Row, Store
 from .dependencies import Dependencies
 from .places import Place, place, versions_file
 
@@ -21,6 +22,8 @@ _EPOCH = 8
 _PATIENCE = 10.0
 #: Of all keys of querysets, and of no others.
 _KEYS_BEGIN = b"cache_me:"
+#: How long (ms) it is kept what bumped a dependency.
+_NOTES_LIVE = 3600 * 1000
 
 
 class SharedMemoryStore(Store):
@@ -129,6 +132,25 @@ class SharedMemoryStore(Store):
     def settle(self, token: Any) -> None:
         table, outcome = token
         table.settle(outcome)
+
+    def note_causes(self, causes: Mapping[int, Cause]) -> None:
+        entries = _entries()
+        if entries is not None:
+            for dependency, cause in causes.items():
+                entries.put_bytes(self._note_of(dependency), json.dumps(cause).encode(), _NOTES_LIVE)
+
+    def causes_of_miss(self, key: str, fingerprint: int) -> list[Cause]:
+        entries = _entries()
+        if entries is None:
+            return []
+        causes = []
+        for dependency in entries.changed(self._namespaced(key), self.table(), fingerprint):
+            note = entries.get_bytes(self._note_of(dependency))
+            causes.append(Cause("", "", 0.0) if note is None else Cause(*json.loads(note)))
+        return causes
+
+    def _note_of(self, dependency: int) -> bytes:
+        return b"cache_me_note:%x\0%s" % (dependency, self._database.encode())
 
     def delete(self, key: str) -> bool:
         entries = _entries()

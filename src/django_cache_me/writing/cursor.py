@@ -11,7 +11,8 @@ from ..databases.drivers import IDLE, Driver
 from ..databases.identity import is_to_be_asked
 from ..databases.statements import COPY, UNREADABLE, Script, read_script
 from .announcement import Announcement, announce
-from .write_set import Execution, add_writes, clock_of
+from .execution import Execution
+from .write_set import add_writes, clock_of
 
 #: Driver methods that execute nothing; any other one may write anything (COPY and its like).
 _HARMLESS = frozenset(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Sequence
-
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from .. import conf
 from ..databases.catalog import Catalog, catalog_of, forget
 from ..databases.connection import MOST_WRITTEN, ConnectionState, store_for
 from ..databases.drivers import UNKNOWN
@@ -14,31 +13,11 @@ from ..databases.statements import UNKNOWN_STATEMENT, Script
 from ..exceptions import StoreError
 from ..stores.base import Clock, Store
 from ..stores.dependencies import ALL, SCHEMA, Dependencies, any_of, pack, written
-from . import aftermath
+from . import aftermath, causes
+from .execution import Execution, Placed
 
 _SCHEMA = pack([SCHEMA])
 _EXACT_KINDS = frozenset({"insert", "update", "delete"})
-
-
-class Execution(NamedTuple):
-    """One call of the driver that executes ``text``."""
-
-    script: Script
-    text: str
-    #: The parameters of each time that it is executed; None: they aren't known.
-    parameters: Sequence[Any] | None
-
-
-class Placed(NamedTuple):
-    """Where the rows are that a statement may write."""
-
-    #: Whose rows may be any.
-    tables: set[str]
-    #: Nothing else may be written.
-    complete: bool
-    #: Dependencies on single rows and values of :attr:`exact_table`, which is none of ``tables``.
-    exact: frozenset[int] = frozenset()
-    exact_table: str = ""
 
 
 _ANYWHERE = Placed(set(), False)
@@ -110,6 +89,8 @@ def add_writes(wrapper: BaseDatabaseWrapper, state: ConnectionState, execution: 
         coarse.add(any_of(placed.exact_table))
         tables.add(placed.exact_table)
     state.wrote(coarse, tables, placed.exact)
+    if conf.setting("EXPLAIN_MISSES"):
+        causes.note(wrapper, state, execution, coarse, tables, placed)
     if tables and aftermath.is_wanted():
         aftermath.tables_were_written(wrapper, tables)
     return frozenset(coarse)
@@ -195,7 +176,7 @@ def _exactly_placed(
         exact.update(rule.dependencies(parameters, trusted))
         if len(exact) > MOST_WRITTEN:
             return None
-    return Placed(carried - {name}, True, frozenset(exact), name)
+    return Placed(carried - {name}, True, frozenset(exact), name, rule)
 
 
 def _may_write(wrapper: BaseDatabaseWrapper, script: Script, identity: Identity) -> bool:
