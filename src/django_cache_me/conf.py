@@ -28,6 +28,8 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
+#: Past LazyObject's own look-up, which is Python code.
+_get = object.__getattribute__
 #: Values of one state of Django's settings: ``override_settings`` puts another holder in its place.
 _values: dict[str, Any] = {}
 _holder: Any = None
@@ -36,7 +38,7 @@ _holder: Any = None
 def setting(name: str) -> Any:
     """The value of ``DJANGO_CACHE_ME_<name>`` now, or its default."""
     global _holder
-    holder = settings._wrapped
+    holder = _get(settings, "_wrapped")
     if holder is not _holder:
         _values.clear()
         _holder = holder
