@@ -15,4 +15,5 @@ NB_MODULE(_engine, module) {
   register_sql_scanner(module);
   register_version_table(module);
   register_shared_store(module);
+  register_recorder(module);
 }
