@@ -16,10 +16,10 @@ using namespace nb::literals;
 namespace cache_me::python {
 namespace {
 
-constexpr const char* kMethods[] = {
-    "filter", "exclude", "order_by", "reverse",     "distinct",    "all", "select_related",
-    "only",   "defer",   "values",   "values_list", "__getitem__", "get", "count",
-    "exists", "first",   "last"};
+constexpr const char* kMethods[] = {"filter",      "exclude",        "order_by", "reverse", "distinct",
+                                    "all",         "select_related", "only",     "defer",   "values",
+                                    "values_list", "__getitem__",    "get",      "count",   "exists",
+                                    "first",       "last",           ""};
 constexpr const char* kKinds[] = {"refused", "constant", "integer",  "text",           "real",
                                   "decimal", "uuid",     "date",     "naive_datetime", "aware_datetime",
                                   "time",    "duration", "instance", "members",        "tree"};
@@ -188,9 +188,9 @@ void install(nb::dict parts, nb::list attributes, nb::handle default_mode) {
   all.default_mode = owned_or_null(default_mode);
 }
 
-void add_parameter(Plan& plan, std::size_t value, nb::bytes head, nb::handle key_attribute, std::optional<std::int64_t> least,
-                   std::optional<std::int64_t> most, nb::handle before, nb::handle after,
-                   nb::handle convert) {
+void add_parameter(Plan& plan, std::size_t value, nb::bytes head, nb::handle key_attribute,
+                   std::optional<std::int64_t> least, std::optional<std::int64_t> most, nb::handle before,
+                   nb::handle after, nb::handle convert) {
   Parameter parameter;
   parameter.is_constant = false;
   parameter.value = value;
@@ -298,13 +298,15 @@ void register_plan(nb::module_& module) {
             return nb::object(nb::bytes(key.data(), key.size()));
           },
           "values"_a, "connection"_a,
-          nb::sig("def make_key(self, values: tuple[typing.Any, ...], connection: typing.Any) -> bytes | None"),
+          nb::sig(
+              "def make_key(self, values: tuple[typing.Any, ...], connection: typing.Any) -> bytes | None"),
           "The key in the store for these values; None: not by this plan.")
       .def("add_constant", &add_constant, "encoded"_a)
       .def("add_parameter", &add_parameter, "value"_a, "head"_a, "key_attribute"_a.none() = nb::none(),
            "least"_a = nb::none(), "most"_a = nb::none(), "before"_a.none() = nb::none(),
            "after"_a.none() = nb::none(), "convert"_a.none() = nb::none(),
-           nb::sig("def add_parameter(self, value: int, head: bytes, key_attribute: str | None = None, least: int | None "
+           nb::sig("def add_parameter(self, value: int, head: bytes, key_attribute: str | None = None, "
+                   "least: int | None "
                    "= None, "
                    "most: int | None = None, before: str | None = None, after: str | None = None, convert: "
                    "typing.Any = None) -> None"))
@@ -355,7 +357,8 @@ void register_shapes(nb::module_& module) {
             if (self.step().method != Method::slice || ends.size() != 2) throw nb::value_error("no slice");
             return nb::make_tuple(ends[0].kind != ValueKind::constant, ends[1].kind != ValueKind::constant);
           },
-          nb::for_getter(nb::sig("def slice_ends(self, /) -> tuple[bool, bool]")), "Has it a start, and a stop?")
+          nb::for_getter(nb::sig("def slice_ends(self, /) -> tuple[bool, bool]")),
+          "Has it a start, and a stop?")
       .def_ro("is_sliced", &Node::is_sliced)
       .def_rw("sights", &Node::sights)
       .def_rw("is_refused", &Node::is_refused)
@@ -430,7 +433,8 @@ void register_recorder(nb::module_& module) {
   module.def(
       "is_plain_class",
       [](nb::handle type) { return is_plain_class(reinterpret_cast<PyTypeObject*>(type.ptr())); }, "type"_a,
-      nb::sig("def is_plain_class(type: typing.Any) -> bool"), "Whether querysets of that class are recorded.");
+      nb::sig("def is_plain_class(type: typing.Any) -> bool"),
+      "Whether querysets of that class are recorded.");
   module.def(
       "record", [](bool on) { recorder().face.is_on = on; }, "on"_a, "Switch recording on or off.");
   module.def(
@@ -447,10 +451,10 @@ void register_recorder(nb::module_& module) {
   module.def(
       "root_chain",
       [](nb::handle model) { return given(make_chain(Node::root_of(model.ptr()), nullptr, {})); }, "model"_a,
-      nb::sig("def root_chain(model: typing.Any) -> Chain"));
+      nb::sig("def root_chain(model: typing.Any) -> typing.Any"));
   module.def(
       "node_of", [](nb::handle chain) { return chain_of(chain).node; }, "chain"_a,
-      nb::sig("def node_of(chain: Chain) -> Node"));
+      nb::sig("def node_of(chain: typing.Any) -> Node"));
   module.def(
       "values_of",
       [](nb::handle chain) {
@@ -459,11 +463,12 @@ void register_recorder(nb::module_& module) {
         for (Py_ssize_t i = 0; i < Py_SIZE(&recorded); ++i) values.append(nb::handle(recorded.values[i]));
         return nb::tuple(values);
       },
-      "chain"_a, nb::sig("def values_of(chain: Chain) -> tuple[typing.Any, ...]"));
+      "chain"_a, nb::sig("def values_of(chain: typing.Any) -> tuple[typing.Any, ...]"));
   module.def(
       "longer_chain", &find_or_make, "chain"_a, "method"_a, "args"_a, "kwargs"_a, "sticky"_a, "late"_a,
-      nb::sig("def longer_chain(chain: Chain, method: str, args: tuple[typing.Any, ...], kwargs: dict[str, "
-              "typing.Any], sticky: bool, late: bool) -> Chain | None"),
+      nb::sig(
+          "def longer_chain(chain: typing.Any, method: str, args: tuple[typing.Any, ...], kwargs: dict[str, "
+          "typing.Any], sticky: bool, late: bool) -> typing.Any"),
       "The chain with that step behind it, its shape made if need be; None: it can't be recorded.");
   module.def(
       "new_queryset",
@@ -475,7 +480,8 @@ void register_recorder(nb::module_& module) {
                                   hints.ptr(), as_clone));
       },
       "type"_a, "chain"_a, "parent"_a.none(), "model"_a.none(), "db"_a.none(), "hints"_a.none(), "as_clone"_a,
-      nb::sig("def new_queryset(type: typing.Any, chain: Chain, parent: dict[str, typing.Any] | None, model: "
+      nb::sig("def new_queryset(type: typing.Any, chain: typing.Any, parent: dict[str, typing.Any] | None, "
+              "model: "
               "typing.Any, db: str | None, hints: typing.Any, as_clone: bool) -> typing.Any"));
   module.def(
       "rows_of",
@@ -484,12 +490,23 @@ void register_recorder(nb::module_& module) {
       nb::sig("def rows_of(queryset: typing.Any, alias: str) -> list[typing.Any] | None"),
       "What iterating a recorded queryset gives, if that is a hit.");
   module.def(
+      "end_of",
+      [](nb::handle queryset, nb::handle longer, nb::handle alias) {
+        chain_of(longer);
+        const PyRef answer = end_of(queryset.ptr(), longer.ptr(), alias.ptr());
+        if (!answer && PyErr_Occurred() != nullptr) throw nb::python_error();
+        return answer ? nb::make_tuple(nb::handle(answer.get())) : nb::tuple();
+      },
+      "queryset"_a, "longer"_a, "alias"_a,
+      nb::sig("def end_of(queryset: typing.Any, longer: typing.Any, alias: str) -> tuple[typing.Any, ...]"),
+      "The answer of the method that ends the chain, in a tuple of its own, if it is a hit.");
+  module.def(
       "key_by_plan",
       [](nb::handle chain, nb::str alias) {
         const Chain& recorded = chain_of(chain);
         return given(key_for(*recorded.node, recorded.values, alias.ptr()));
       },
-      "chain"_a, "alias"_a, nb::sig("def key_by_plan(chain: Chain, alias: str) -> bytes | None"),
+      "chain"_a, "alias"_a, nb::sig("def key_by_plan(chain: typing.Any, alias: str) -> bytes | None"),
       "For tests: the key in the store that the chain's plan makes.");
   module.def("forget_shapes", &Node::forget_all, "Forget all that was proven and learnt.");
   module.def("shapes", &Node::count);

@@ -388,6 +388,17 @@ PyRef rows_of(PyObject* queryset, PyObject* alias) {
   return list;
 }
 
+PyRef end_of(PyObject* queryset, PyObject* longer, PyObject* alias) {
+  const Attributes attributes(queryset);
+  const Chain* chain = as_chain(longer);
+  if (!attributes.dict || chain == nullptr || !is_plain_read(attributes) || !chain->node->is_current())
+    return PyRef();
+  const PyRef list = attempt_for(queryset, attributes, *chain->node, chain->values, alias);
+  PyRef answer = list ? answer_of(chain->node->step().method, list.get()) : PyRef();
+  if (answer) ++recorder().hits;
+  return answer;
+}
+
 PyRef make_recorded_method(PyRef original, PyRef name, Method method, bool on_manager) {
   auto* made = PyObject_GC_New(RecordedMethod, &method_type);
   if (made == nullptr) return PyRef();

@@ -20,6 +20,9 @@ PyRef make_query_attribute();
 // database, as the router has said.
 PyRef rows_of(PyObject* queryset, PyObject* alias);
 
+// What the method that ends the chain `longer`, called on `queryset`, gives by a hit; null as above.
+PyRef end_of(PyObject* queryset, PyObject* longer, PyObject* alias);
+
 // The call of one of a queryset's methods, as Python has it; false with an error set.
 struct HeldCall {
   Values held;

@@ -1,8 +1,8 @@
 """What a method asks the database, found out without asking: it's stopped where it is about to.
 
 All of a queryset's rows are asked for in ``_fetch_all``, all answers of a single row in the compiler's
-``execute_sql(SINGLE)``; both are wrapped here already (queryset.py, aggregation.py), and look whether somebody
-in this thread is capturing.
+``execute_sql(SINGLE)``; both are wrapped here already (queryset.py, aggregation.py), and look whether this
+thread is capturing.
 """
 
 from __future__ import annotations

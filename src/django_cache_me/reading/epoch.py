@@ -1,8 +1,7 @@
-"""What makes the recorder forget all shapes: whatever changes what Django would do, without a trace in a chain.
+"""What makes the recorder forget all shapes: whatever changes what Django does, without a trace in a chain.
 
-Settings, lookups and transforms that are registered or taken back, models that are made. ``Meta`` options that
-are assigned at run time, and methods of Django that a project replaces after the start, leave no trace here;
-docs/limits.md says so.
+Settings, lookups and transforms that are registered or taken back, models that are made. ``Meta`` options
+that are assigned at run time leave no trace here; docs/limits.md says so.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ def install() -> None:
     setting_changed.connect(_begin_another, dispatch_uid="django_cache_me.epoch")
     class_prepared.connect(_begin_another, dispatch_uid="django_cache_me.epoch")
     for name in _REGISTERING:
-        original = RegisterLookupMixin.__dict__.get(name)
+        original: Any = RegisterLookupMixin.__dict__.get(name)
         if hasattr(original, "class_method"):  # Django 4.2+: a descriptor that chooses between two functions
             original.class_method = _forgetting(original.class_method)
             original.instance_method = _forgetting(original.instance_method)

@@ -1,9 +1,9 @@
 """What the reads over one connection stand on, for the engine to look at on each hit.
 
-A ground is the answer that the second tier works out anew for each read: settings, identity, store. The engine
-keeps it with all that it was worked out of (``engine/python/recorder_ground.hpp``), and comes back here when
-any of that is another object by now. Whatever isn't plain has no ground, and every read is the second tier's:
-the debug mode, prefixes, replicas, other stores, in-memory databases of one connection.
+A ground is the answer that the second tier works out anew for each read: settings, identity, store. The
+engine keeps it with all that it was worked out of (``engine/python/recorder_ground.hpp``), and comes back
+here when any of that is another object by now. Whatever isn't plain has no ground, and every read is the
+second tier's: the debug mode, prefixes, replicas, other stores, in-memory databases of one connection.
 """
 
 from __future__ import annotations
@@ -95,17 +95,13 @@ def _settings_watched() -> list[tuple[Any, str, Any]]:
     return watched
 
 
-_Watched = "list[tuple[Any, Any, Any, bool]]"
-
-
 def _identity_watched(
     wrapper: BaseDatabaseWrapper, driver: Driver, identity: Identity
 ) -> tuple[list[tuple[Any, Any, Any, bool]] | None, float]:
     """What the identity was worked out of, and until when it is believed; None: that can't be watched."""
-    wrapper.timezone_name  # a cached property
     own, chosen = wrapper.__dict__, wrapper.settings_dict
     watched: list[tuple[Any, Any, Any, bool]] = [
-        (own, "timezone_name", wrapper.timezone_name, False),
+        (own, "timezone_name", wrapper.timezone_name, False),  # a cached property
         (own, "settings_dict", chosen, False),
         (chosen, "NAME", chosen["NAME"], False),
     ]
@@ -138,7 +134,9 @@ def _identity_watched(
         watched.append((own, "connection", wrapper.connection, False))
     else:
         shaping = settings_key(wrapper)
-        watched.append((identity_module._remembered, shaping, identity_module._remembered.get(shaping), False))
+        watched.append(
+            (identity_module._remembered, shaping, identity_module._remembered.get(shaping), False)
+        )
         watched.append((own, "connection", wrapper.connection, False))
         watched.append((own, identity_module._FACTS, facts, False))
     return watched, _FOREVER
@@ -150,7 +148,10 @@ def may_hit(wrapper: BaseDatabaseWrapper) -> bool:
         return False
     footing = footing_of(wrapper)
     return footing is OUTSIDE or (
-        footing.may_hit and footing.snapshot_clock is None and footing.overlay is None and footing.prefix is None
+        footing.may_hit
+        and footing.snapshot_clock is None
+        and footing.overlay is None
+        and footing.prefix is None
     )
 
 

@@ -20,6 +20,7 @@ def key_name(model: Any, lookup: str, cls: Any) -> str | None:
     path = lookup.split(LOOKUP_SEP)
     if path[-1] == "exact":
         path.pop()
+    field: Any = None
     for name in path:
         try:
             field = model._meta.get_field(name)
@@ -33,7 +34,7 @@ def key_name(model: Any, lookup: str, cls: Any) -> str | None:
     if isinstance(field, ForeignKey) and field.target_field is not model._meta.pk:
         return None
     if isinstance(field, ManyToManyField) and any(
-        other.target_field is not other.related_model._meta.pk
+        other.target_field is not other.remote_field.model._meta.pk
         for other in field.remote_field.through._meta.concrete_fields
         if isinstance(other, ForeignKey)
     ):

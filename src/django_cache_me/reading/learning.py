@@ -1,17 +1,19 @@
 """Plans: all that is worked out once for the queries of one shape on one database.
 
-A plan is learnt from private replays of the chain, each compiled once and thrown away; the user's own queryset
-is never compiled for it. It is only kept if the keys that it makes are those of the second tier, for the actual
-values and for probes that differ in every value. So a wrong plan would have to be right for all of these and
-wrong for others: that is what the kinds of values (exact types), the bounds of integers and the checks of
-another time zone and language are for.
+A plan is learnt from private replays of the chain, each compiled once and thrown away; the user's own
+queryset is never compiled for it. It is only kept if the keys that it makes are those of the second tier, for
+the actual values and for probes that differ in every value. So a wrong plan would have to be right for all of
+these and wrong for others: that is what the kinds of values (exact types), the bounds of integers and the
+checks of another time zone and language are for.
 """
 
 from __future__ import annotations
 
 import datetime
 import re
+from collections import Counter
 from typing import Any, NamedTuple
+from typing import Counter as CounterType
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
@@ -61,12 +63,21 @@ def consider(queryset: Any, chain: Any, alias: str) -> None:
         return
     try:
         learn(queryset, chain, alias)
-    except Unlearnable:
-        node.is_refused = True
-    except Exception:  # whatever Django or a project's field raises for a probe
-        node.is_refused = True
+    except Unlearnable as why:
+        _refuse(node, str(why))
+    except Exception as error:  # whatever Django or a project's field raises for a probe
+        _refuse(node, type(error).__name__)
     finally:
         lock.release()
+
+
+#: Why shapes have no plan; for tests and for people who wonder.
+refusals: CounterType[str] = Counter()
+
+
+def _refuse(node: _engine.Node, reason: str) -> None:
+    node.is_refused = True
+    refusals[reason] += 1
 
 
 def learn(queryset: Any, chain: Any, alias: str) -> None:
@@ -124,9 +135,7 @@ class _Lesson:
             raise Unlearnable("not_cached")
         probes = [
             (values, self.compile(values))
-            for values in (
-                values_to_try.distinct(self.kinds, actual, i) for i in range(_FINDING + _JUDGING)
-            )
+            for values in (values_to_try.distinct(self.kinds, actual, i) for i in range(_FINDING + _JUDGING))
         ]
         corners = [
             (values, self.compile(values))
@@ -138,7 +147,9 @@ class _Lesson:
         plan = finder.plan([(actual, first), *probes[:_FINDING]], ground)
         for values, compiled in [(actual, first), *probes, *corners]:
             made = plan.make_key(values, wrapper)
-            if made != finder.key_of(compiled, ground) and not (made is None and (values, compiled) in corners):
+            if made != finder.key_of(compiled, ground) and not (
+                made is None and (values, compiled) in corners
+            ):
                 raise Unlearnable("other_key")
         watch_options(plan, options)
         return plan
@@ -156,15 +167,23 @@ class _Lesson:
 
     def bounds(self, position: int, actual: tuple[Any, ...], sql: str) -> tuple[int, int]:
         """The widest range of an integer, of those that columns have, in which the SQL stays the same."""
-        most = next((n for n in (2**63 - 1, 2**31 - 1, 2**15 - 1) if self._stays(position, n, actual, sql)), None)
-        least = next((n for n in (-(2**63), -(2**31), -(2**15), 0) if self._stays(position, n, actual, sql)), None)
+        most = next(
+            (n for n in (2**63 - 1, 2**31 - 1, 2**15 - 1) if self._stays(position, n, actual, sql)), None
+        )
+        least = next(
+            (n for n in (-(2**63), -(2**31), -(2**15), 0) if self._stays(position, n, actual, sql)), None
+        )
         if most is None or least is None:
             raise Unlearnable("bounds")
         return least, most
 
     def _stays(self, position: int, number: int, actual: tuple[Any, ...], sql: str) -> bool:
         kind = self.kinds[position]
-        own = values_to_try.stand_in(actual[position], str(kind[3]), number) if kind[0] == "instance" else number
+        own = (
+            values_to_try.stand_in(actual[position], str(kind[3]), number)
+            if kind[0] == "instance"
+            else number
+        )
         values = (*actual[:position], own, *actual[position + 1 :])
         following = self.kinds[position + 1] if position + 1 < len(self.kinds) else None
         if following is not None and following[0] == "instance" and not following[4]:
@@ -211,7 +230,7 @@ class _Finder:
         if identity is None or identity.key != ground.whose:
             raise Unlearnable("identity")
         self.database = identity.database
-        values, first = probes[0]
+        first = probes[0][1]
         outcome, layout, building, finish = self._outcome(first)
         fingerprint = layout.fingerprint
         if self.caching.is_table:
@@ -396,4 +415,3 @@ def watch_options(plan: _engine.Plan, options: Any) -> None:
     for name in ("cache_table", "cache_queryset"):
         plan.watch(own, name, own.get(name), absent=name not in own)
     plan.watch_class(type(options))
-

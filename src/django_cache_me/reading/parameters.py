@@ -39,7 +39,9 @@ class Probe(NamedTuple):
     params: list[Any]
 
 
-def recipes(kinds: list[Kind], probes: list[Probe], models: Any, connection: Any, text_check: Any) -> list[Recipe]:
+def recipes(
+    kinds: list[Kind], probes: list[Probe], models: Any, connection: Any, text_check: Any
+) -> list[Recipe]:
     """A recipe for each parameter; raises Unlearnable. The first two probes differ in every value."""
     found = [_recipe(i, kinds, probes, models, connection, text_check) for i in range(len(probes[0].params))]
     used = {recipe.value for recipe in found}
@@ -72,7 +74,12 @@ def _recipe(
 
 
 def _head(
-    candidate: Recipe, position: int, kind: Kind, probes: list[Probe], all_encoded: list[bytes], connection: Any
+    candidate: Recipe,
+    position: int,
+    kind: Kind,
+    probes: list[Probe],
+    all_encoded: list[bytes],
+    connection: Any,
 ) -> bytes | None:
     """What comes before the value's own bytes, if every probe's parameter ends with these."""
     head: bytes | None = None
@@ -166,5 +173,6 @@ def _decimal_fields(models: Any) -> set[tuple[int, int]]:
         (field.max_digits, field.decimal_places)
         for model in models
         for field in model._meta.concrete_fields
-        if getattr(field, "max_digits", None) is not None and getattr(field, "decimal_places", None) is not None
+        if getattr(field, "max_digits", None) is not None
+        and getattr(field, "decimal_places", None) is not None
     }

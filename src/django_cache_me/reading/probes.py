@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import uuid
-from typing import Any, Iterator, List, Tuple
+from typing import Any, Iterator, Tuple
 
 Kind = Tuple[str, Any, Any, Any, bool]
 Values = Tuple[Any, ...]
@@ -54,7 +54,7 @@ def _one(kind: str, number: int, actual: Any) -> Any:
     return actual
 
 
-def distinct(kinds: List[Kind], actual: Values, round_number: int) -> Values:
+def distinct(kinds: list[Kind], actual: Values, round_number: int) -> Values:
     """Values that all differ from each other, and from those of other rounds."""
     found: list[Any] = []
     for position, (kind, _, detail, attribute, late) in enumerate(kinds):
@@ -69,7 +69,7 @@ def distinct(kinds: List[Kind], actual: Values, round_number: int) -> Values:
     return tuple(found)
 
 
-def corners(kinds: List[Kind], actual: Values, first: int) -> Iterator[Values]:
+def corners(kinds: list[Kind], actual: Values, first: int) -> Iterator[Values]:
     """The values from ``first`` on at their corners, those before as they are."""
     for i in range(3):
         found = list(actual[:first])

@@ -80,7 +80,9 @@ def _prove(cls: Any, queryset: Any, node: _engine.Node, values: tuple[Any, ...])
 
 
 #: What each queryset has of its own.
-_OWN = frozenset({"_query", "_hints", "_known_related_objects", "_fields", "_iterable_class", "_result_cache"})
+_OWN = frozenset(
+    {"_query", "_hints", "_known_related_objects", "_fields", "_iterable_class", "_result_cache"}
+)
 
 
 def _changes_only_results(before: Any, made: Any) -> bool:

@@ -2,8 +2,8 @@
 
 The engine (``engine/python/recorder*.hpp``) stands in for the methods below, on ``QuerySet`` and on managers.
 It does by itself what was proven (a step that makes a queryset) and learnt (a hit of a known shape); all else
-comes here. Three tiers, and never a guess between them: planned; Django builds and compiles, with the same key;
-not cached. A queryset whose Query is asked for from outside is Django's from then on.
+comes here. Three tiers, and never a guess between them: planned; Django builds and compiles, with the same
+key; not cached. A queryset whose Query is asked for from outside is Django's from then on.
 
 Subclasses of ``QuerySet`` and managers take part only if none of what is relied on here is overridden; the
 engine asks again when somebody changes one of the classes.
@@ -16,6 +16,7 @@ import functools
 import threading
 from typing import Any, Callable
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import connections, router
 from django.db.models import Model, Q, QuerySet
 from django.db.models.manager import BaseManager, Manager
@@ -83,7 +84,7 @@ def _managers_class() -> Any:
 
 
 def _copy_methods_to_managers() -> None:
-    """``from_queryset`` copies functions alone; whoever derives from ``BaseManager`` itself needs ours, too."""
+    """``from_queryset`` copies functions alone; who derives from ``BaseManager`` itself needs ours, too."""
     original = BaseManager._get_queryset_methods.__func__  # type: ignore[attr-defined]
 
     @functools.wraps(original)
@@ -108,7 +109,7 @@ def _manager_method(name: str, method: Any) -> Callable[..., Any]:
 
 
 def _install_engine() -> None:
-    local = getattr(connections._connections, "_storage", None)
+    local = getattr(getattr(connections, "_connections", None), "_storage", None)
     parts = {
         "step": step,
         "end": end,
@@ -132,12 +133,13 @@ def _install_engine() -> None:
         "tree": Q,
         "key_name": key_name,
     }
-    plain = QuerySet(model=None, query=object())  # type: ignore[type-var]
+    queryset_class: Any = QuerySet
+    plain = queryset_class(model=None, query=object())
     attributes = [
         (name, value, _kind_of(name, value)) for name, value in plain.__dict__.items() if name != "_query"
     ]
     _engine.install_recorder(parts, attributes, plain.__dict__.get("_fetch_mode"))
-    router.routers  # a cached property
+    assert isinstance(router.routers, list)  # a cached property
 
 
 def _kind_of(name: str, value: Any) -> str:
@@ -244,18 +246,25 @@ def end(queryset: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any])
     """A call of a method that ends the chain, without a hit by a plan."""
     own = queryset.__dict__
     chain = own.get(CHAIN)
-    twin = twin_of(queryset)
     if chain is None or own["_for_write"] or own["_sticky_filter"]:
-        return DJANGOS[name](twin, *args, **kwargs)
+        return _by_django(queryset, name, args, kwargs)
     longer = _engine.longer_chain(chain, name, args, kwargs, False, False)
-    alias = twin.db
-    if not twin._hints or twin._db is None:
-        twin._db = alias  # the router is asked once
+    alias = queryset.db
+    if longer is not None and router.routers:  # the engine doesn't ask them
+        found = _engine.end_of(queryset, longer, alias)
+        if found:
+            return found[0]
+    twin = twin_of(queryset)
+    twin._db = alias  # the routers are asked once
     try:
-        return DJANGOS[name](twin, *args, **kwargs)
-    finally:
+        answer = DJANGOS[name](twin, *args, **kwargs)
+    except ObjectDoesNotExist:
         if longer is not None:
             learning.consider(queryset, longer, alias)
+        raise
+    if longer is not None:
+        learning.consider(queryset, longer, alias)
+    return answer
 
 
 def rows(queryset: Any) -> list[Any]:

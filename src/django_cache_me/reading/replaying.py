@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Tuple
 
 from .. import _engine
 from .policy import POLICY
@@ -11,7 +11,7 @@ from .policy import POLICY
 CHAIN = "_cache_me_chain"
 
 #: Django's methods by their names; what stands in their place records (recording.py).
-DJANGOS: Dict[str, Callable[..., Any]] = {}
+DJANGOS: dict[str, Callable[..., Any]] = {}
 
 #: What ``QuerySet._clone`` takes over from Django 3.2 to 6.1, beside model, database and hints.
 CLONED = (
@@ -28,7 +28,7 @@ Values = Tuple[Any, ...]
 
 
 def replay(cls: Any, model: Any, node: _engine.Node, values: Values, using: Any, hints: Any) -> Any:
-    """A queryset with a Query of its own; raises what Django raises. A step that ends the chain is left out."""
+    """A queryset with a Query of its own; raises what Django raises. A step that ends a chain is left out."""
     queryset = cls(model=model, using=using, hints=hints)
     for method, args, kwargs, sticky, _ in node.steps(values):
         if method in ENDING:
