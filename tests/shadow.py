@@ -129,11 +129,12 @@ def _evaluating(rows: Any) -> Any:
             return rows(queryset)
         chain = queryset.__dict__[CHAIN]
         shadow = _shadow_of(queryset)
-        _compare(queryset, chain, shadow, lambda: _compiled(shadow, queryset.db), queryset.db)
+        # Once: compiling changes some of Django's lookups, which clones and deep copies of a Query share.
+        eager = _compiled(shadow, queryset.db)
+        _compare(queryset, chain, shadow, eager, queryset.db)
         result = rows(queryset)
-        if not _engine.node_of(chain).has_plan(queryset.db):
-            return result
-        _compare(queryset, chain, shadow, lambda: _compiled(shadow, queryset.db), queryset.db)
+        if _engine.node_of(chain).has_plan(queryset.db):
+            _compare(queryset, chain, shadow, eager, queryset.db)
         return result
 
     return evaluating
@@ -159,20 +160,14 @@ def _compare_ending(queryset: Any, name: str, args: Any, kwargs: Any) -> None:
         return
     alias = queryset.db
 
-    def ask() -> tuple[Any, Any, Any]:
-        eager = copy.copy(_shadow_of(queryset).__dict__)
-        asked = object.__new__(type(queryset))
-        asked.__dict__.update(eager)
-        asked.__dict__["_query"] = copy.deepcopy(asked.__dict__["_query"])
-        return _asked(asked, name, args, kwargs, alias)
-
     try:
-        _compare(queryset, longer, None, ask, alias)
+        eager = _asked(_shadow_of(queryset), name, args, kwargs, alias)
+        _compare(queryset, longer, None, eager, alias)
     except Exception:
         return  # Django raises it for the caller, too
     learning.consider(queryset, longer, alias)
     if _engine.node_of(longer).has_plan(alias):
-        _compare(queryset, longer, None, ask, alias)
+        _compare(queryset, longer, None, eager, alias)
 
 
 def _asked(queryset: Any, name: str, args: Any, kwargs: Any, alias: str) -> tuple[Any, Any, Any]:
@@ -201,7 +196,7 @@ def _compare(queryset: Any, chain: Any, shadow: Any, eager: Any, alias: str) -> 
         lazy = ("EMPTY", ())
     except learning.Unlearnable:
         lazy = ("NOTHING", ())
-    sql, params, compiler = eager()
+    sql, params, compiler = eager
     if lazy[0] != sql or _typed(lazy[1]) != _typed(params):
         _note("replay", shape, f"{sql} {_typed(params)}", f"{lazy[0]} {_typed(lazy[1])}")
         return

@@ -33,9 +33,10 @@ def key_name(model: Any, lookup: str, cls: Any) -> str | None:
         return None
     if isinstance(field, ForeignKey) and field.target_field is not model._meta.pk:
         return None
-    if isinstance(field, ManyToManyField) and any(
+    through: Any = getattr(field.remote_field, "through", None)
+    if through is not None and any(
         other.target_field is not other.remote_field.model._meta.pk
-        for other in field.remote_field.through._meta.concrete_fields
+        for other in through._meta.concrete_fields
         if isinstance(other, ForeignKey)
     ):
         return None
