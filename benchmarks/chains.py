@@ -28,9 +28,9 @@ def main() -> None:
     from django.core.management import call_command
     from django.db import connections
     from django.test import override_settings
+    from tests.shop.models import Category, Product
 
     from django_cache_me import _engine
-    from tests.shop.models import Category, Product
 
     call_command("migrate", run_syncdb=True, verbosity=0)
     category = Category.objects.create(name="c")

@@ -1,7 +1,7 @@
 """Random chains of fields × lookups × kinds of values, each beside its eager shadow (tests/shadow.py).
 
-What is compared is the SQL, the parameters with their types, the key, and where errors rise. ``CACHE_ME_FUZZ_CHAINS`` sets
-how many chains, ``CACHE_ME_FUZZ_SEED`` which (make fuzz-chains).
+What is compared is the SQL, the parameters with their types, the key, and where errors rise.
+``CACHE_ME_FUZZ_CHAINS`` sets how many chains, ``CACHE_ME_FUZZ_SEED`` which (make fuzz-chains).
 """
 
 from __future__ import annotations
