@@ -95,6 +95,8 @@ QUERIES = {
     "exists": lambda m: m.filter(name="p2").exists(),
     "exists not": lambda m: m.filter(name="nobody").exists(),
     "none": lambda m: list(m.filter(category=None)),
+    "in": lambda m: list(m.filter(name__in=["p1", "p0"]).order_by("id")[:7]),
+    "in a set": lambda m: m.filter(weight=0.5, price__gte=decimal.Decimal(0), name__in={"p2"}).count(),
     "late values": lambda m: list(m.filter(id__gt=0).order_by("id").filter(weight=0.5)[:4]),
 }
 
@@ -488,6 +490,25 @@ def test_shapes_are_bounded(sqlite):
     for i in range(21000):
         _engine.longer_chain(_engine.root_chain(Product), "order_by", (f"x{i}",), {}, False, False)
     assert _engine.shapes() <= 20000
+
+
+def test_an_in_of_any_length_is_one_shape(goods):
+    ids = list(Product.objects.using(goods).order_by("id").values_list("id", flat=True))
+
+    def ask(number):
+        wanted = [*ids[:number], ids[0]]
+        return list(
+            Product.objects.using(goods).filter(id__in=wanted).order_by("id").values_list("id", flat=True)
+        )
+
+    for number in (1, 2, 3, 4, 5):
+        assert ask(number) == ids[:number]
+    before, shapes = _engine.recorded_hits(), _engine.shapes()
+    for number in (30, 7, 30, 7, 1, 5):
+        assert ask(number) == ids[:number]
+    assert _engine.recorded_hits() == before + 4, learning.refusals
+    assert _engine.shapes() == shapes
+    assert list(Product.objects.using(goods).filter(id__in=[])) == []
 
 
 def test_values_do_not_make_shapes(sqlite):

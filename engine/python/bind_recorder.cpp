@@ -190,10 +190,11 @@ void install(nb::dict parts, nb::list attributes, nb::handle default_mode) {
 
 void add_parameter(Plan& plan, std::size_t value, nb::bytes head, nb::handle key_attribute,
                    std::optional<std::int64_t> least, std::optional<std::int64_t> most, nb::handle before,
-                   nb::handle after, nb::handle convert) {
+                   nb::handle after, nb::handle convert, bool is_members) {
   Parameter parameter;
   parameter.is_constant = false;
   parameter.value = value;
+  parameter.is_members = is_members;
   parameter.encoded.assign(head.c_str(), head.size());
   parameter.key_attribute = owned_or_null(key_attribute);
   parameter.least = least;
@@ -304,19 +305,19 @@ void register_plan(nb::module_& module) {
       .def("add_constant", &add_constant, "encoded"_a)
       .def("add_parameter", &add_parameter, "value"_a, "head"_a, "key_attribute"_a.none() = nb::none(),
            "least"_a = nb::none(), "most"_a = nb::none(), "before"_a.none() = nb::none(),
-           "after"_a.none() = nb::none(), "convert"_a.none() = nb::none(),
+           "after"_a.none() = nb::none(), "convert"_a.none() = nb::none(), "is_members"_a = false,
            nb::sig("def add_parameter(self, value: int, head: bytes, key_attribute: str | None = None, "
                    "least: int | None "
                    "= None, "
                    "most: int | None = None, before: str | None = None, after: str | None = None, convert: "
-                   "typing.Any = None) -> None"))
+                   "typing.Any = None, is_members: bool = False) -> None"))
       .def(
-          "add_number",
-          [](Plan& self, std::size_t value, std::optional<std::size_t> less) {
-            if (self.numbers.size() == 2) throw nb::value_error("two numbers at most");
-            self.numbers.push_back({value, less});
+          "add_gap",
+          [](Plan& self, std::size_t value, std::optional<std::size_t> less, bool is_members) {
+            if (self.gaps.size() == Plan::kMostGaps) throw nb::value_error("too many gaps");
+            self.gaps.push_back({value, less, is_members});
           },
-          "value"_a, "less"_a = nb::none())
+          "value"_a, "less"_a = nb::none(), "is_members"_a = false)
       .def(
           "set_building",
           [](Plan& self, nb::handle building) {

@@ -1,6 +1,7 @@
 #include "recorder_plan.hpp"
 
 #include <array>
+#include <charconv>
 
 #include "cache_me/entry.hpp"
 #include "recorder_ground.hpp"
@@ -31,17 +32,50 @@ PyRef parameter_of(const Parameter& parameter, PyObject* value, PyObject* connec
   return made;
 }
 
-bool append(const Parameter& parameter, PyObject* const* values, PyObject* connection, Encoder& encoder) {
+bool append_value(const Parameter& parameter, PyObject* value, PyObject* connection, Encoder& encoder) {
   encoder.bytes() += parameter.encoded;
-  if (parameter.is_constant) return true;
-  PyRef value = PyRef::borrow(values[parameter.value]);
-  if (parameter.key_attribute) {
-    value = key_of_instance(value.get(), parameter.key_attribute.get());
-    if (!value) return false;
-  }
-  const PyRef made = parameter_of(parameter, value.get(), connection);
+  const PyRef made = parameter_of(parameter, value, connection);
   Unknown unknown;
   return made && encode_value(encoder, made.get(), unknown, 1) == Encoded::ok;
+}
+
+bool append(const Parameter& parameter, PyObject* const* values, PyObject* connection, Encoder& encoder) {
+  if (parameter.is_constant) {
+    encoder.bytes() += parameter.encoded;
+    return true;
+  }
+  PyObject* value = values[parameter.value];
+  if (parameter.is_members) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(value); ++i) {
+      if (!append_value(parameter, PyTuple_GET_ITEM(value, i), connection, encoder)) return false;
+    }
+    return true;
+  }
+  if (!parameter.key_attribute) return append_value(parameter, value, connection, encoder);
+  const PyRef key = key_of_instance(value, parameter.key_attribute.get());
+  return key && append_value(parameter, key.get(), connection, encoder);
+}
+
+// What stands in a gap; a number is written into `digits`. Null data: not by this plan.
+std::string_view text_of(const Gap& gap, PyObject* const* values, std::array<char, 24>& digits) {
+  static const std::string* const marks = [] {
+    auto* all = new std::string;
+    for (std::size_t i = 0; i < kMostMembers; ++i) *all += ", %s";
+    return all;
+  }();
+  PyObject* value = values[gap.value];
+  if (gap.is_members) {
+    return std::string_view(*marks).substr(0, 4 * (static_cast<std::size_t>(PyTuple_GET_SIZE(value)) - 1));
+  }
+  int overflow = 0;
+  long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+  if (overflow != 0) return {};
+  if (gap.less) {
+    number -= PyLong_AsLongLongAndOverflow(values[*gap.less], &overflow);  // both are at least 0
+    if (overflow != 0) return {};
+  }
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+  return {digits.data(), static_cast<std::size_t>(end - digits.data())};
 }
 
 bool is_malformed() {
@@ -76,35 +110,38 @@ PyRef firsts_of(PyRef rows) {
 
 }  // namespace
 
+bool Plan::append_parameters(PyObject* const* values, PyObject* connection, Encoder& encoder) const {
+  std::size_t count = parameters.size();
+  for (const Parameter& parameter : parameters) {
+    if (parameter.is_members)
+      count += static_cast<std::size_t>(PyTuple_GET_SIZE(values[parameter.value])) - 1;
+  }
+  encoder.begin_nest(as_list ? Type::list : Type::tuple, count);
+  for (const Parameter& parameter : parameters) {
+    if (!append(parameter, values, connection, encoder)) return false;
+  }
+  return true;
+}
+
 bool Plan::make_key(PyObject* const* values, PyObject* connection, std::string& key_out) const {
   if (!key) {
     key_out = fixed_key;
     return true;
   }
-  std::array<std::int64_t, 2> gaps = {};
-  for (std::size_t i = 0; i < numbers.size(); ++i) {
-    int overflow = 0;
-    long long number = PyLong_AsLongLongAndOverflow(values[numbers[i].value], &overflow);
-    if (overflow != 0) return false;
-    if (numbers[i].less) {
-      // Both are at least 0, so this can't overflow.
-      number -= PyLong_AsLongLongAndOverflow(values[*numbers[i].less], &overflow);
-      if (overflow != 0) return false;
-    }
-    gaps[i] = number;
+  if (gaps.size() != key->gaps()) return false;
+  std::array<std::array<char, 24>, kMostGaps> digits;
+  std::array<std::string_view, kMostGaps> texts;
+  for (std::size_t i = 0; i < gaps.size(); ++i) {
+    texts[i] = text_of(gaps[i], values, digits[i]);
+    if (texts[i].data() == nullptr) return false;
   }
-  thread_local Encoder encoder;
-  Encoder own;  // a conversion may come back here
-  std::swap(own, encoder);
-  own.clear();
-  own.begin_nest(as_list ? Type::list : Type::tuple, parameters.size());
-  bool made = true;
-  for (const Parameter& parameter : parameters) {
-    made = append(parameter, values, connection, own);
-    if (!made) break;
-  }
-  if (made) key->assemble({gaps.data(), numbers.size()}, own.bytes(), key_out);
-  std::swap(own, encoder);
+  thread_local Encoder kept;
+  Encoder encoder;  // a conversion may come back here
+  std::swap(encoder, kept);
+  encoder.clear();
+  const bool made = append_parameters(values, connection, encoder);
+  if (made) key->assemble({texts.data(), gaps.size()}, encoder.bytes(), key_out);
+  std::swap(encoder, kept);
   return made;
 }
 

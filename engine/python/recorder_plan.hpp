@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "cache_me/codec.hpp"
 #include "cache_me/key_template.hpp"
 #include "py_ref.hpp"
 #include "recorder_watch.hpp"
@@ -35,27 +36,31 @@ struct Parameter {
   std::string encoded;  // of one that is the same for all values; else what comes before the value's own
   bool is_constant = true;
   std::size_t value = 0;                    // its place among the chain's values
+  bool is_members = false;                  // each of the value's members is one
   PyRef key_attribute;                      // the value is an instance, whose key is wanted
   std::optional<std::int64_t> least, most;  // of an integer: outside of these the SQL is another
   PyRef before, after;                      // text: what stands around it
   PyRef convert;                            // convert(value, connection), or null
 };
 
-// A number that stands in the SQL itself: the value at `value`, less the one at `less`.
-struct Number {
+// A gap in the SQL: a number that stands in the text itself, or the marks of an IN but for the first.
+struct Gap {
   std::size_t value = 0;
-  std::optional<std::size_t> less;
+  std::optional<std::size_t> less;  // the number is the value less this one
+  bool is_members = false;
 };
 
 class Plan {
  public:
+  static constexpr std::size_t kMostGaps = 8;
+
   PyRef alias;                       // of the database
   std::string whose;                 // Ground's, at the time
   std::string fixed_key;             // of a whole table: no digest
   std::unique_ptr<KeyTemplate> key;  // otherwise
   bool as_list = false;              // parameters that aren't plain are kept in a list (reading/key.py)
   std::vector<Parameter> parameters;
-  std::vector<Number> numbers;
+  std::vector<Gap> gaps;  // as many as the key's SQL has
   std::uint64_t fingerprint = 0;
   Outcome outcome = Outcome::instances;
   PyRef building_owner;  // keeps `building`
@@ -66,6 +71,9 @@ class Plan {
 
   // The entry's key for these values, into `key_out`. False without an error: not by this plan.
   bool make_key(PyObject* const* values, PyObject* connection, std::string& key_out) const;
+
+  // The parameters as they go into the key. False as above.
+  bool append_parameters(PyObject* const* values, PyObject* connection, Encoder& encoder) const;
 
   // The result as a list from the entry of that key, if it counts; null without an error: it doesn't.
   PyRef look_up(const std::string& at, const Ground& ground, PyObject* mode) const;

@@ -21,8 +21,6 @@ struct Classes {
 // Never destroyed: Python is gone by then.
 Classes& classes = *new Classes;
 
-constexpr std::size_t kMostMembers = 10000;
-
 bool refuse() {
   PyErr_Clear();
   return false;

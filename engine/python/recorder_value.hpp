@@ -48,6 +48,9 @@ struct Taking {
   bool late = false;        // instances are asked for their keys when the query is evaluated
 };
 
+// An IN of more is Django's.
+inline constexpr std::size_t kMostMembers = 10000;
+
 using Values = std::vector<PyRef>;
 
 // Looks up what is needed; once, at import. False: a Python error is set.

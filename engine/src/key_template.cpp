@@ -1,6 +1,6 @@
 #include "cache_me/key_template.hpp"
 
-#include <charconv>
+#include <array>
 #include <cstring>
 
 namespace cache_me {
@@ -25,31 +25,27 @@ KeyTemplate::KeyTemplate(const Parts& parts) : name_(parts.name), sql_(parts.sql
     tail_ += view_of(length_of(part->size()));
     tail_ += *part;
   }
-  std::size_t size = 0;
-  for (const std::string& piece : sql_) size += piece.size();
-  const std::size_t states = gaps() == 0 ? 1 : kMostDigits + 1;
-  heads_.resize(states);
-  for (std::size_t digits = 0; digits < states; ++digits) {
-    heads_[digits].update(view_of(length_of(size + digits)));
-    heads_[digits].update(sql_.front());
-  }
+  for (const std::string& piece : sql_) size_ += piece.size();
+  const std::size_t states = gaps() == 0 ? 1 : kMostStates;
+  for (std::size_t in_gaps = 0; in_gaps < states; ++in_gaps) heads_.push_back(head(in_gaps));
 }
 
-void KeyTemplate::assemble(std::span<const std::int64_t> numbers, std::string_view parameters,
+// What has been digested up to the first gap, if all gaps together hold that many bytes.
+Md5 KeyTemplate::head(std::size_t in_gaps) const noexcept {
+  Md5 state;
+  state.update(view_of(length_of(size_ + in_gaps)));
+  state.update(sql_.front());
+  return state;
+}
+
+void KeyTemplate::assemble(std::span<const std::string_view> texts, std::string_view parameters,
                            std::string& key) const {
-  char digits[kMostDigits];
-  std::array<std::size_t, 2> ends = {};
-  char* end = digits;
-  for (std::size_t i = 0; i < numbers.size() && i < ends.size(); ++i) {
-    end = std::to_chars(end, digits + sizeof digits, numbers[i]).ptr;
-    ends[i] = static_cast<std::size_t>(end - digits);
-  }
-  Md5 state = heads_[gaps() == 0 ? 0 : static_cast<std::size_t>(end - digits)];
-  std::size_t begin = 0;
+  std::size_t in_gaps = 0;
+  for (const std::string_view text : texts) in_gaps += text.size();
+  Md5 state = in_gaps < heads_.size() ? heads_[in_gaps] : head(in_gaps);
   for (std::size_t gap = 0; gap < gaps(); ++gap) {
-    state.update({digits + begin, ends[gap] - begin});
+    state.update(texts[gap]);
     state.update(sql_[gap + 1]);
-    begin = ends[gap];
   }
   state.update(view_of(length_of(parameters.size())));
   state.update(parameters);

@@ -55,15 +55,22 @@ TEST(KeyTemplate, MakesTheKeyOfTheWholeText) {
                      "@place");
 }
 
-TEST(KeyTemplate, PutsNumbersOfAnyLengthIntoTheGaps) {
+TEST(KeyTemplate, PutsTextsOfAnyLengthIntoTheGaps) {
   const KeyTemplate key_template({"k:", {"SELECT 1 LIMIT ", " OFFSET ", ""}, "r", "w", ""});
-  const std::int64_t numbers[] = {0, 7, 20, 99999, 9223372036854775807};
-  for (const std::int64_t limit : numbers) {
-    for (const std::int64_t offset : numbers) {
-      const std::int64_t both[] = {limit, offset};
+  const std::string all[] = {"",
+                             "0",
+                             "20",
+                             "99999",
+                             "9223372036854775807",
+                             std::string(63, 'x'),
+                             std::string(64, 'x'),
+                             std::string(5000, 'x')};
+  for (const std::string& limit : all) {
+    for (const std::string& offset : all) {
+      const std::string_view both[] = {limit, offset};
       std::string key;
       key_template.assemble(both, "p", key);
-      const std::string sql = "SELECT 1 LIMIT " + std::to_string(limit) + " OFFSET " + std::to_string(offset);
+      const std::string sql = "SELECT 1 LIMIT " + limit + " OFFSET " + offset;
       EXPECT_EQ(key, "k:" + md5(sized(sql) + sized("p") + sized("r") + sized("w")));
     }
   }

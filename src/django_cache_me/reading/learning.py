@@ -10,9 +10,8 @@ checks of another time zone and language are for.
 from __future__ import annotations
 
 import datetime
-import re
 from collections import Counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Tuple
 from typing import Counter as CounterType
 
 from django.core.exceptions import EmptyResultSet
@@ -28,6 +27,7 @@ from ..registry import cache_me_registry
 from . import probes as values_to_try
 from .building import building_plan, loads_all
 from .capturing import capture
+from .gaps import gaps_of
 from .ground import ground_of
 from .key import encoded_parameters, key_of, table_key_of
 from .layout import driver_layout, layout_of
@@ -93,6 +93,10 @@ def learn(queryset: Any, chain: Any, alias: str) -> None:
         node.add_plan(plan)
 
 
+#: Values and what they were compiled to.
+Probed = Tuple[Tuple[Any, ...], Compiled]
+
+
 class _Lesson:
     def __init__(self, queryset: Any, node: _engine.Node, alias: str) -> None:
         self.cls = type(queryset)
@@ -119,8 +123,6 @@ class _Lesson:
         return Compiled(sql, tuple(params), compiler, made)
 
     def plan(self, actual: tuple[Any, ...], wrapper: Any, ground: _engine.Ground) -> _engine.Plan | None:
-        if any(kind[0] == "members" for kind in self.kinds):
-            raise Unlearnable("members")
         try:
             first = self.compile(actual)
         except EmptyResultSet as empty:
@@ -135,7 +137,10 @@ class _Lesson:
             raise Unlearnable("not_cached")
         probes = [
             (values, self.compile(values))
-            for values in (values_to_try.distinct(self.kinds, actual, i) for i in range(_FINDING + _JUDGING))
+            for values in (
+                values_to_try.distinct(self.kinds, actual, i, members=max(1, i + 2 - _FINDING))
+                for i in range(_FINDING + _JUDGING)
+            )
         ]
         corners = [
             (values, self.compile(values))
@@ -144,7 +149,7 @@ class _Lesson:
         ]
         self._check_ambient(actual, first)
         finder = _Finder(self, wrapper, caching)
-        plan = finder.plan([(actual, first), *probes[:_FINDING]], ground)
+        plan = finder.plan((actual, first), probes[:_FINDING], ground)
         for values, compiled in [(actual, first), *probes, *corners]:
             made = plan.make_key(values, wrapper)
             if made != finder.key_of(compiled, ground) and not (
@@ -184,6 +189,8 @@ class _Lesson:
             if kind[0] == "instance"
             else number
         )
+        if kind[0] == "members":
+            own = (number,)
         values = (*actual[:position], own, *actual[position + 1 :])
         following = self.kinds[position + 1] if position + 1 < len(self.kinds) else None
         if following is not None and following[0] == "instance" and not following[4]:
@@ -225,12 +232,12 @@ class _Finder:
         self.label = lesson.model._meta.label_lower
         self.database = ""
 
-    def plan(self, probes: list[tuple[tuple[Any, ...], Compiled]], ground: _engine.Ground) -> _engine.Plan:
+    def plan(self, actual: Probed, probes: list[Probed], ground: _engine.Ground) -> _engine.Plan:
         identity = identity_of(self.wrapper, ask=False)
         if identity is None or identity.key != ground.whose:
             raise Unlearnable("identity")
         self.database = identity.database
-        first = probes[0][1]
+        first = actual[1]
         outcome, layout, building, finish = self._outcome(first)
         fingerprint = layout.fingerprint
         if self.caching.is_table:
@@ -248,17 +255,20 @@ class _Finder:
                 raise Unlearnable("table")
             plan.set_fixed_key(self._placed(table_key_of(self.caching.kind, self.label, None)))
             return plan
-        pieces, numbers = self._pieces([(values, compiled.sql) for values, compiled in probes])
+        pieces, gaps = gaps_of(self.lesson, probes)
         plan.set_key(
             f"cache_me:{self.caching.kind}:{self.label}:",
             [piece.encode("utf-8", "surrogatepass") for piece in pieces],
             self.result.encode(),
             f"\0{self.database}".encode(),
         )
-        for number, less in numbers:
-            plan.add_number(number, less)
+        numbers: set[int | None] = set()
+        for gap in gaps:
+            plan.add_gap(gap.value, gap.less, gap.is_members)
+            if not gap.is_members:
+                numbers |= {gap.value, gap.less}
         kinds = [
-            ("number", *kind[1:]) if position in {n for pair in numbers for n in pair} else kind
+            ("number", *kind[1:]) if position in numbers else kind
             for position, kind in enumerate(self.lesson.kinds)
         ]
         self._add_parameters(plan, kinds, probes)
@@ -307,64 +317,13 @@ class _Finder:
             raise Unlearnable("form_of_results")
         return form, layout, None, finish
 
-    def _pieces(
-        self, probes: list[tuple[tuple[Any, ...], str]]
-    ) -> tuple[list[str], list[tuple[int, int | None]]]:
-        """The SQL around its numbers, and which value each number is, less which other."""
-        sql = probes[0][1]
-        positions = self._slice_values()
-        if not positions:
-            if any(other != sql for _, other in probes):
-                raise Unlearnable("other_sql")
-            return [sql], []
-        low, high = positions
-        wanted: list[tuple[int, int | None]] = []
-        if high is not None:
-            wanted.append((high, low))
-        if low is not None:
-            wanted.append((low, None))
-        values, probe = probes[1]
-        texts = [str(values[a] - (0 if b is None else values[b])) for a, b in wanted]
-        found = list(re.finditer(r"(?<![\w.])(" + "|".join(map(re.escape, texts)) + r")(?![\w.])", probe))
-        if len(found) != len(wanted) or len(set(texts)) != len(texts):
-            raise Unlearnable("numbers_in_sql")
-        numbers = [wanted[texts.index(match.group())] for match in found]
-        ends = [0, *(match.end() for match in found)]
-        begins = [*(match.start() for match in found), len(probe)]
-        pieces = [probe[end:begin] for end, begin in zip(ends, begins)]
-        for values, other in probes:
-            made = pieces[0]
-            for (a, b), piece in zip(numbers, pieces[1:]):
-                made += str(values[a] - (0 if b is None else values[b])) + piece
-            if made != other:
-                raise Unlearnable("other_sql")
-        return pieces, numbers
-
-    def _slice_values(self) -> tuple[int | None, int | None] | None:
-        """The positions of a slice's start and stop among the values."""
-        node = self.lesson.node
-        while not node.is_root:
-            if node.method == "__getitem__":
-                break
-            node = node.parent
-        else:
-            return None
-        first = node.first_value
-        low_given, high_given = node.slice_ends
-        low = first if low_given else None
-        high = (first + (1 if low_given else 0)) if high_given else None
-        return low, high
-
-    def _add_parameters(
-        self, plan: _engine.Plan, kinds: Any, probes: list[tuple[tuple[Any, ...], Compiled]]
-    ) -> None:
+    def _add_parameters(self, plan: _engine.Plan, kinds: Any, probes: list[Probed]) -> None:
         plain, as_list = self._plain([compiled.params for _, compiled in probes])
         plan.as_list = as_list
         text_check = self.driver.may_read_the_clock if self.driver.dialect == "postgresql" else None
         samples = [Probe(values, params) for (values, _), params in zip(probes, plain)]
-        actual, first = probes[0]
-        for recipe in recipes(kinds, samples[1:], self._models(first), self.wrapper, text_check):
-            self._add(plan, recipe, kinds, actual, first.sql)
+        for recipe in recipes(kinds, samples, self._models(), self.wrapper, text_check):
+            self._add(plan, recipe, kinds, *probes[0])
 
     def _plain(self, all_params: list[tuple[Any, ...]]) -> tuple[list[list[Any]], bool]:
         try:
@@ -374,22 +333,31 @@ class _Finder:
             return [[self.driver.plain_parameter(one) for one in params] for params in all_params], True
         return [list(params) for params in all_params], False
 
-    def _add(self, plan: _engine.Plan, recipe: Recipe, kinds: Any, actual: Any, sql: str) -> None:
+    def _add(
+        self, plan: _engine.Plan, recipe: Recipe, kinds: Any, values: tuple[Any, ...], compiled: Compiled
+    ) -> None:
         if recipe.value is None:
             plan.add_constant(recipe.head)
             return
         kind = kinds[recipe.value]
-        least = most = None
-        if kind[0] == "integer":
-            least, most = self.lesson.bounds(recipe.value, actual, sql)
         attribute = kind[3] if kind[0] == "instance" else None
-        if attribute is not None and type(getattr(actual[recipe.value], attribute)) is int:
-            least, most = self.lesson.bounds(recipe.value, actual, sql)
+        own = values[recipe.value] if attribute is None else getattr(values[recipe.value], attribute)
+        least = most = None
+        if type(own[0] if recipe.is_members else own) is int:
+            least, most = self.lesson.bounds(recipe.value, values, compiled.sql)
         plan.add_parameter(
-            recipe.value, recipe.head, attribute, least, most, recipe.before, recipe.after, recipe.convert
+            recipe.value,
+            recipe.head,
+            attribute,
+            least,
+            most,
+            recipe.before,
+            recipe.after,
+            recipe.convert,
+            recipe.is_members,
         )
 
-    def _models(self, first: Compiled) -> Any:
+    def _models(self) -> Any:
         opts = self.lesson.model._meta
         related = {field.related_model for field in opts.get_fields() if field.related_model is not None}
         return [self.lesson.model, *(one for one in related if hasattr(one, "_meta"))]

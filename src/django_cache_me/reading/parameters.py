@@ -27,6 +27,8 @@ class Recipe(NamedTuple):
     before: str | None = None
     after: str | None = None
     convert: Convert | None = None
+    #: The value's members are parameters each.
+    is_members: bool = False
 
 
 class Unlearnable(Exception):
@@ -42,7 +44,8 @@ class Probe(NamedTuple):
 def recipes(
     kinds: list[Kind], probes: list[Probe], models: Any, connection: Any, text_check: Any
 ) -> list[Recipe]:
-    """A recipe for each parameter; raises Unlearnable. The first two probes differ in every value."""
+    """A recipe for each parameter; raises Unlearnable. The probes differ in every value, and have one member
+    of each IN."""
     found = [_recipe(i, kinds, probes, models, connection, text_check) for i in range(len(probes[0].params))]
     used = {recipe.value for recipe in found}
     for position, kind in enumerate(kinds):
@@ -69,7 +72,7 @@ def _recipe(
         for candidate in _candidates(kind, models, text_check):
             head = _head(candidate, position, kind, probes, all_encoded, connection)
             if head is not None:
-                return candidate._replace(head=head, value=position)
+                return candidate._replace(head=head, value=position, is_members=kind[0] == "members")
     raise Unlearnable("parameter_of_no_value")
 
 
@@ -87,6 +90,8 @@ def _head(
         value = probe.values[position]
         if kind[0] == "instance":
             value = getattr(value, kind[3])
+        elif kind[0] == "members":
+            value = value[0]
         try:
             own = _engine.encode_value(made_of(candidate, value, connection))
         except Exception:  # whatever a conversion raises for a value that isn't its own
@@ -113,8 +118,10 @@ def _candidates(kind: Kind, models: Any, text_check: Any) -> Iterator[Recipe]:
     name = kind[0]
     if name == "instance" and not kind[4]:
         return  # its key is a value of its own
-    if name in ("members", "number"):
+    if name == "number":
         return
+    if name == "members":
+        name = kind[2]
     if name == "text" and text_check is not None:
         yield Recipe(b"", convert=functools.partial(_checked_text, text_check))
     else:

@@ -54,13 +54,13 @@ def _one(kind: str, number: int, actual: Any) -> Any:
     return actual
 
 
-def distinct(kinds: list[Kind], actual: Values, round_number: int) -> Values:
-    """Values that all differ from each other, and from those of other rounds."""
+def distinct(kinds: list[Kind], actual: Values, round_number: int, members: int = 1) -> Values:
+    """Values that all differ from each other, and from those of other rounds; so many members of each IN."""
     found: list[Any] = []
     for position, (kind, _, detail, attribute, late) in enumerate(kinds):
         number = 1 + round_number * (len(kinds) + 7) * 17 + position * 3
         if kind == "members":
-            found.append(tuple(_one(detail, number + 500 * i, None) for i in range(len(actual[position]))))
+            found.append(tuple(_one(detail, number + 5000 * i, None) for i in range(members)))
         elif kind == "instance":
             key = _one_like(getattr(actual[position], attribute), number) if late else found[-1]
             found.append(stand_in(actual[position], attribute, key))
