@@ -95,7 +95,7 @@ def measure() -> list[dict[str, Any]]:
                 for processes in (1, 2):
                     nanoseconds = _measure(folder, server.socket, operation, size, processes)
                     rows.append(
-                        {"operation": operation, "value": label, "processes": processes, **nanoseconds}
+                        {"operation": operation, "value": label, "processes": str(processes), **nanoseconds}
                     )
     finally:
         server.stop()

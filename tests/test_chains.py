@@ -11,6 +11,7 @@ import threading
 import uuid
 import warnings
 
+import django
 import pytest
 from django.core.exceptions import FieldError
 from django.db import connections, transaction
@@ -178,7 +179,7 @@ def test_errors_come_where_they_always_came(sqlite):
             Product.objects.filter(nothing=1)
         with pytest.raises(ValueError, match="number"):
             Product.objects.filter(id="x")
-        with pytest.raises(TypeError):
+        with pytest.raises((TypeError, AssertionError)):  # before Django 4.0 an assertion
             Product.objects.order_by("id")[:3].filter(id=1)
         with pytest.raises(ValueError, match="egative"):
             Product.objects.order_by("id")[-1]
@@ -218,6 +219,7 @@ def test_mutable_values_are_as_they_were_at_the_call(goods):
         assert len(Product.objects.using(goods).filter(category=category)) == 30
 
 
+@pytest.mark.skipif(django.VERSION < (4, 2), reason="the database says what it says of such integers")
 def test_integers_out_of_a_columns_range(goods):
     manager = Product.objects.db_manager(goods)
     for _ in range(ENOUGH):

@@ -54,7 +54,9 @@ def fetch(queryset: QuerySet[Any], only_hits: bool = False) -> list[Any] | None:
         building = Building(plan_of_instances.plan, alias, fetch_mode(queryset))
 
     def ask() -> list[Any]:
-        rows = raw_rows(compiler, sql, params)
+        return raw_rows(compiler, sql, params)
+
+    def keep(rows: list[Any]) -> list[Any]:
         return rows if layout.driver_rows else convert(compiler, rows, kept_converters(compiler, layout))
 
     question = Question(
@@ -67,6 +69,7 @@ def fetch(queryset: QuerySet[Any], only_hits: bool = False) -> list[Any] | None:
         layout.result,
         layout.fingerprint,
         ask,
+        keep,
         unencodable=lambda: is_unencodable(layout),
         # Columns with conversions of their own have to go through Python first.
         building=None if layout.own else building,

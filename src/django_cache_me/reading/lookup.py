@@ -24,10 +24,11 @@ from ..databases.statements import Script, read_script
 from ..exceptions import StoreError
 from ..log import debug, trouble
 from ..stores.base import Building, Clock, Reading, Row, Store
-from ..stores.dependencies import ALL, SCHEMA, any_of, pack, permanent_of
+from ..stores.dependencies import SCHEMA, pack, permanent_of
 from . import bypass
 from .key import encoded_parameters, key_of, table_key_of
 from .policy import Plan
+from .rests_on import Taken, settled, tables_of, take_exactly
 
 _SCHEMA = pack([SCHEMA])
 
@@ -57,12 +58,14 @@ class Question:
         "building",
         "fingerprint",
         "footing",
+        "keep",
         "label",
         "params",
         "plan",
         "result",
         "sql",
         "unencodable",
+        "values",
         "wrapper",
     )
 
@@ -77,8 +80,10 @@ class Question:
         result: str,
         fingerprint: int,
         ask: Callable[[], list[Row]],
+        keep: Callable[[list[Row]], list[Any]] | None = None,
         unencodable: Callable[[], None] | None = None,
         building: Building | None = None,
+        values: Any = None,
     ) -> None:
         self.alias = alias
         self.wrapper: BaseDatabaseWrapper = connections[alias]
@@ -92,8 +97,12 @@ class Question:
         self.result = result
         #: Part of the entry: another one (a deploy, a migration) makes it a miss.
         self.fingerprint = fingerprint
-        #: Asks the database; gives the rows that are kept.
+        #: The parameters as the driver gets them, if ``params`` isn't that.
+        self.values = params if values is None else values
+        #: Asks the database; gives the driver's rows.
         self.ask = ask
+        #: Makes of these the rows that are kept.
+        self.keep = keep
         #: Called when a value of the rows is of a type that the codec doesn't know.
         self.unencodable = unencodable
         #: Instances are asked for, in place of rows.
@@ -107,7 +116,7 @@ class Question:
             passed(str(why))
         except StoreError as error:
             _pass_for_want_of_a_store(error)
-        return self._built(self.ask())
+        return self._built(self._kept(self.ask()))
 
     def answer_of_a_hit(self) -> list[Any] | None:
         """The answer if it is in the cache; else None, counted, with the database not asked."""
@@ -140,13 +149,16 @@ class Question:
         if footing.overlay is not None:
             if footing.overlay.is_touched((SCHEMA,)):
                 raise _Pass("changed_schema")  # its tables aren't what others see
-            if footing.overlay.is_touched(_rests_on(script)):
+            if footing.overlay.is_touched(tables_of(script)):
                 return footing.overlay.over(shared) if shared.keeps else shared
             if not footing.may_hit:
                 raise _Pass(footing.reason)
         if footing.snapshot_clock is not None and not shared.has_clock:
             raise _Pass("snapshot")
         return shared
+
+    def _kept(self, rows: list[Row]) -> list[Row]:
+        return rows if self.keep is None else self.keep(rows)
 
     def _built(self, rows: list[Row]) -> list[Any]:
         return rows if self.building is None else self.building.of(rows)
@@ -218,27 +230,28 @@ class Question:
             # What the new connection says of itself counts from now on.
             self.wrapper.ensure_connection()
             footing = footing_of(self.wrapper)
-        reading: Reading | None = None
+        taken: Taken | None = None
         if footing.may_fill:
             if self._asked_identity().answers_like(identity):
-                reading = self._reading(script, identity, store, footing.snapshot_clock)
+                taken = self._take(script, identity, store, key, footing.snapshot_clock)
             else:
                 not_filled("other_database")
         else:
             not_filled(footing.reason or "unfinished_cursor")
         rows = self.ask()
+        reading = None if taken is None else settled(taken, store, rows)
+        kept = self._kept(rows)
         if reading is not None:
-            self._fill(store, key, fingerprint, rows, reading)
-        return rows
+            self._fill(store, key, fingerprint, kept, reading)
+        return kept
 
-    def _reading(
-        self, script: Script, identity: Identity, store: Store, clock: Clock | None
-    ) -> Reading | None:
-        """What the answer rests on, taken before the database is asked; None: don't fill.
+    def _take(
+        self, script: Script, identity: Identity, store: Store, key: str, clock: Clock | None
+    ) -> Taken | None:
+        """What the answer rests on, taken before the database is asked; None (counted): don't fill.
 
-        Mode "model": a write to any row of any of these tables may change the answer, and each such write
-        bumps that table's ``any``, or ``all`` where it can't be placed. A table is only accepted if the
-        catalog, read under the schema's present version, knows it as a plain table.
+        A table is only accepted if the catalog, read under the schema's present version, knows it as a plain
+        table.
         """
         shared = store_for(self.wrapper, identity)
         schema = shared.versions(_SCHEMA)
@@ -251,10 +264,6 @@ class Question:
         if reason:
             not_filled(reason)
             return None
-        if self.plan.is_permanent:
-            dependencies = [permanent_of(name) for name in script.reads]
-        else:
-            dependencies = _rests_on(script)
         replica = replica_of(self.alias)
         if replica is not None:
             lagging = clock_a_lag_ago(shared, replica.lag)
@@ -262,12 +271,23 @@ class Question:
                 not_filled("replica_lag")
                 return None
             clock = lagging if clock is None else shared.older(clock, lagging)
-        reading = store.versions(pack(dependencies), clock)
-        if reading is None or shared.versions(_SCHEMA) != schema:  # a DDL commit came in between
+        if self.plan.is_exact and not self.plan.is_permanent and store is shared and store.has_clock:
+            taken = take_exactly(self.wrapper, store, script, catalog, self.sql, self.values, clock, key)
+        else:
+            taken = self._take_tables(script, store, clock)
+        if taken is None or shared.versions(_SCHEMA) != schema:  # a DDL commit came in between
             not_filled(_why_no_versions(store))
             settle_unknown_outcomes(self.wrapper, store)
             return None
-        return reading
+        return taken
+
+    def _take_tables(self, script: Script, store: Store, clock: Clock | None) -> Taken | None:
+        if self.plan.is_permanent:
+            dependencies = [permanent_of(name) for name in script.reads]
+        else:
+            dependencies = tables_of(script)
+        reading = store.versions(pack(dependencies), clock)
+        return None if reading is None else Taken(reading)
 
     def _fill(self, store: Store, key: str, fingerprint: int, rows: list[Row], reading: Reading) -> None:
         try:
@@ -288,10 +308,6 @@ def _pass_for_want_of_a_store(error: StoreError) -> None:
     """A wrong set-up is an error at start (check E006) and of writes, never of a page that reads."""
     passed("no_store")
     trouble("no_store", "Nothing is cached: %s", error)
-
-
-def _rests_on(script: Script) -> list[int]:
-    return [ALL, SCHEMA, *(any_of(name) for name in with_declared(script.reads))]
 
 
 def _why_no_versions(store: Store) -> str:

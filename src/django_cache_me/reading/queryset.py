@@ -11,7 +11,9 @@ from typing import Any, Callable
 
 from django.db.models import QuerySet
 
+from ..counters import passed
 from . import aggregation, bypass, iteration, raw, recording
+from .admission import admitted
 from .callable_twin import callable_queryset, queryset_with_policy
 from .capturing import Captured, is_capturing
 from .fetch import fetch
@@ -27,6 +29,7 @@ def install() -> None:
     setattr(QuerySet, POLICY, None)
     setattr(QuerySet, "_fetch_all", _fetching(QuerySet._fetch_all))
     setattr(QuerySet, "_clone", _cloning(QuerySet._clone))  # type: ignore[attr-defined]
+    setattr(QuerySet, "explain", _explaining(QuerySet.explain))
     aggregation.install()
     iteration.install()
     raw.install()
@@ -69,6 +72,17 @@ def _fetching(original: Callable[[Any], None]) -> Callable[[Any], None]:
         original(self)  # fetches if nothing was fetched yet; then prefetches related objects
 
     return _fetch_all
+
+
+def _explaining(original: Callable[..., str]) -> Callable[..., str]:
+    # The plan of a query changes without any write (statistics, indexes), so it is asked for each time.
+    @functools.wraps(original)
+    def explain(self: Any, *args: Any, **kwargs: Any) -> str:
+        if admitted(self, whole_rows=False) is not None:
+            passed("explain")
+        return original(self, *args, **kwargs)
+
+    return explain
 
 
 def _cloning(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -88,6 +88,13 @@ class Store:
         store isn't ready: then don't fill."""
         raise NotImplementedError
 
+    def extended(self, reading: Reading, dependencies: Dependencies, clock: Clock | None) -> Reading | None:
+        """``reading`` with more dependencies, none of which is younger than ``clock``; else None.
+
+        Only of stores with a clock.
+        """
+        raise NotImplementedError
+
     @property
     def is_resting(self) -> bool:
         """Whether it gives no versions because it failed a moment ago."""

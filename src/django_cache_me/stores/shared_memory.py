@@ -15,6 +15,8 @@ from .dependencies import Dependencies
 from .places import Place, place, versions_file
 
 _NO_CLOCK = 2**64 - 1
+#: Bytes of the epoch, with which a reading begins.
+_EPOCH = 8
 #: How long (s) a commit waits for a free record in the version table before it is refused.
 _PATIENCE = 10.0
 #: Of all keys of querysets, and of no others.
@@ -30,11 +32,7 @@ class SharedMemoryStore(Store):
     def _open_table(self, is_new: bool) -> _engine.VersionTable:
         if self._private:
             return _engine.VersionTable.private_table()
-        path, group = versions_file(self._database)
-        try:
-            return _engine.VersionTable.open(path, self._database, group=group, fresh=is_new)
-        except _engine.EngineError as error:
-            raise StoreError(error.args[0]) from None
+        return open_versions(self._database, is_new)
 
     def table(self) -> _engine.VersionTable:
         """The version table; opened anew when its file was replaced."""
@@ -82,6 +80,14 @@ class SharedMemoryStore(Store):
         newest = _number(clock, table)
         versions = None if newest is None else table.read(dependencies, newest)
         return None if versions is None else Reading(dependencies, versions)
+
+    def extended(self, reading: Reading, dependencies: Dependencies, clock: Clock | None) -> Reading | None:
+        late = self.versions(dependencies, clock)
+        if late is None or late.versions[:_EPOCH] != reading.versions[:_EPOCH]:
+            return None
+        return Reading(
+            Dependencies(reading.dependencies + dependencies), reading.versions + late.versions[_EPOCH:]
+        )
 
     def declare_intent(self, dependencies: Dependencies, session: bytes, ends_with_process: bool) -> Intent:
         give_up = time.monotonic() + _PATIENCE
@@ -189,6 +195,15 @@ def entries_at(where: Place) -> _engine.SharedStore | None:
         _opened[key] = store
         _closed_until.pop(key, None)
         return store
+
+
+def open_versions(database: str, is_new: bool) -> _engine.VersionTable:
+    """Open or make the version file of a database. StoreError says what to set."""
+    path, group = versions_file(database)
+    try:
+        return _engine.VersionTable.open(path, database, group=group, fresh=is_new)
+    except _engine.EngineError as error:
+        raise StoreError(error.args[0]) from None
 
 
 def open_entries(where: Place | None = None) -> _engine.SharedStore:

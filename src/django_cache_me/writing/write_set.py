@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple, Sequence
+
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..databases.catalog import catalog_of, forget
-from ..databases.connection import ConnectionState, store_for
+from ..databases.catalog import Catalog, catalog_of, forget
+from ..databases.connection import MOST_WRITTEN, ConnectionState, store_for
 from ..databases.drivers import UNKNOWN
 from ..databases.identity import Identity, identity_of
 from ..databases.statements import UNKNOWN_STATEMENT, Script
 from ..exceptions import StoreError
 from ..stores.base import Clock, Store
-from ..stores.dependencies import ALL, SCHEMA, Dependencies, pack, written
+from ..stores.dependencies import ALL, SCHEMA, Dependencies, any_of, pack, written
 from . import aftermath
 
 _SCHEMA = pack([SCHEMA])
+_EXACT_KINDS = frozenset({"insert", "update", "delete"})
+
+
+class Execution(NamedTuple):
+    """One call of the driver that executes ``text``."""
+
+    script: Script
+    text: str
+    #: The parameters of each time that it is executed; None: they aren't known.
+    parameters: Sequence[Any] | None
+
+
+class Placed(NamedTuple):
+    """Where the rows are that a statement may write."""
+
+    #: Whose rows may be any.
+    tables: set[str]
+    #: Nothing else may be written.
+    complete: bool
+    #: Dependencies on single rows and values of :attr:`exact_table`, which is none of ``tables``.
+    exact: frozenset[int] = frozenset()
+    exact_table: str = ""
+
+
+_ANYWHERE = Placed(set(), False)
 
 
 def place_of(wrapper: BaseDatabaseWrapper) -> tuple[Identity, Store]:
@@ -47,8 +74,9 @@ def _identity_of(wrapper: BaseDatabaseWrapper) -> Identity:
     return identity
 
 
-def add_writes(wrapper: BaseDatabaseWrapper, state: ConnectionState, script: Script) -> frozenset[int]:
-    """Add to the write set of ``state`` what executing ``script`` may write, and say what that is."""
+def add_writes(wrapper: BaseDatabaseWrapper, state: ConnectionState, execution: Execution) -> frozenset[int]:
+    """Add to the write set of ``state`` what ``execution`` may write; what the overlay goes by comes back."""
+    script = execution.script
     if not (script.writes or script.functions or script.writes_anything or script.changes_schema):
         return frozenset()
     assert state.driver is not None
@@ -59,65 +87,115 @@ def add_writes(wrapper: BaseDatabaseWrapper, state: ConnectionState, script: Scr
         if script.only_reads and not _may_write(wrapper, script, identity):
             return frozenset()
         raise
-    dependencies: set[int] = set()
-    tables: set[str] = set()
+    coarse: set[int] = set()
     if script.writes_anything or script.changes_schema:
-        dependencies.add(ALL)
-        dependencies.update((SCHEMA,) if script.changes_schema or script.may_commit else ())
+        coarse.add(ALL)
+        coarse.update((SCHEMA,) if script.changes_schema or script.may_commit else ())
     if script.writes and state.writes_elsewhere:
-        dependencies.add(ALL)
+        coarse.add(ALL)
     if script.written_schemas:
         state.other_databases |= state.driver.other_databases(identity.database, script.written_schemas)
+    placed = Placed(set(), True)
     if script.writes or script.functions:
         if state.driver.status(state.raw) == UNKNOWN:
-            dependencies.add(ALL)
+            placed = _ANYWHERE
         else:
-            placed, complete = _placed_tables(wrapper, state, script, identity, store)
-            tables |= placed
-            if not complete:
-                dependencies.add(ALL)
+            placed = _placed(wrapper, state, execution, identity, store)
+        if not placed.complete:
+            coarse.add(ALL)
     # Tables that are named are bumped under their own names too: manual and permanent rules build on them.
-    tables |= script.writes
-    dependencies.update(written(tables))
-    state.wrote(dependencies, tables)
+    tables = placed.tables | script.writes - {placed.exact_table}
+    coarse.update(written(tables))
+    if placed.exact_table:
+        coarse.add(any_of(placed.exact_table))
+        tables.add(placed.exact_table)
+    state.wrote(coarse, tables, placed.exact)
     if tables and aftermath.is_wanted():
         aftermath.tables_were_written(wrapper, tables)
-    return frozenset(dependencies)
+    return frozenset(coarse)
 
 
-def _placed_tables(
-    wrapper: BaseDatabaseWrapper, state: ConnectionState, script: Script, identity: Identity, store: Store
-) -> tuple[set[str], bool]:
-    """The tables that the named ones carry with them, and whether these are all.
+def _placed(
+    wrapper: BaseDatabaseWrapper,
+    state: ConnectionState,
+    execution: Execution,
+    identity: Identity,
+    store: Store,
+) -> Placed:
+    """The tables that the named ones carry with them, or the single rows that are written.
 
     Proof sketch: a row can be changed by the statement itself (tables named), by foreign keys that act in
     the database (``acted_on``, followed down), by triggers or rules (not complete), or by a function that
     writes (not complete). The catalog was read after the schema's version, so a DDL commit that it missed
     shows in :func:`settled_write_set`.
     """
+    script = execution.script
     version = store.versions(_SCHEMA)
     if version is None:
-        return set(), False  # a DDL commit is under way
+        return _ANYWHERE  # a DDL commit is under way
     if state.schema_version is None:
         state.schema_version = version.versions
     elif state.schema_version != version.versions:
-        return set(), False
+        return _ANYWHERE
     catalog = catalog_of(wrapper, identity.database, (version.versions.hex(),))
-    touched: set[str] = set()
-    complete = True
     if catalog.may_write(script.functions):
-        complete = False
         state.changed = UNKNOWN_STATEMENT
-    for name in script.writes:
-        carried, known = catalog.touched_by(name)
-        touched |= carried
-        complete = complete and known
+        touched, complete = set(), False
+        for name in script.writes:
+            touched |= catalog.touched_by(name)[0]
+    else:
+        placed = _exactly_placed(wrapper, state, execution, catalog)
+        if placed is not None:
+            return placed
+        touched, complete = set(), True
+        for name in script.writes:
+            carried, known = catalog.touched_by(name)
+            touched |= carried
+            complete = complete and known
     if catalog.acts_elsewhere:
         assert state.driver is not None
         acting = touched | script.writes if complete else catalog.acts_elsewhere
         schemas = set().union(*(catalog.acts_elsewhere.get(name, ()) for name in acting))
         state.other_databases |= state.driver.other_databases(identity.database, schemas)
-    return touched, complete
+    return Placed(touched, complete)
+
+
+def _exactly_placed(
+    wrapper: BaseDatabaseWrapper, state: ConnectionState, execution: Execution, catalog: Catalog
+) -> Placed | None:
+    """What is written if it is known row by row; None: it isn't.
+
+    The engine's rule tells what the text writes (``dependency_rules.hpp``). It holds where the session is as
+    the server said it at connect (its name resolution, modes and foreign keys), and where nothing but the
+    text writes rows of the table.
+    """
+    script = execution.script
+    if (
+        execution.parameters is None
+        or script.kind not in _EXACT_KINDS
+        or len(script.writes) != 1
+        or script.written_schemas
+        or state.changed
+        or script.session_change
+    ):
+        return None
+    (name,) = script.writes
+    assert state.driver is not None
+    if name in catalog.acts_elsewhere:
+        return None
+    rule = catalog.rules.of_write(execution.text, state.driver.dialect)
+    if not rule.is_exact or not catalog.writes_only_what_is_said(name, rule.may_act):
+        return None
+    carried, complete = catalog.touched_by(name, rule.may_act)
+    if not complete:
+        return None
+    trusted = state.driver.stores_values_as_given(wrapper)
+    exact: set[int] = set()
+    for parameters in execution.parameters:
+        exact.update(rule.dependencies(parameters, trusted))
+        if len(exact) > MOST_WRITTEN:
+            return None
+    return Placed(carried - {name}, True, frozenset(exact), name)
 
 
 def _may_write(wrapper: BaseDatabaseWrapper, script: Script, identity: Identity) -> bool:
