@@ -420,6 +420,51 @@ def test_methods_that_are_replaced_are_called(goods, monkeypatch):
     assert Product.objects.all() is called
 
 
+class Guarded(QuerySet):
+    """Its answers depend on something that no chain knows."""
+
+    wanted = "p1"
+
+    def filter(self, *args, **kwargs):
+        return super().filter(*args, **kwargs).exclude_others()
+
+    def exclude_others(self):
+        return super().filter(name=Guarded.wanted)
+
+
+def test_overridden_methods_are_called_each_time(goods, monkeypatch):
+    manager = Guarded.as_manager()
+    manager.model = Product
+    manager = manager.db_manager(goods)
+    ids = list(Product.objects.using(goods).order_by("id").values_list("id", flat=True)[:3])
+    for wanted in ("p0", "p1", "p2") * ENOUGH:
+        monkeypatch.setattr(Guarded, "wanted", wanted)
+        found = [one.name for one in manager.filter(id__in=ids)]
+        assert found == [wanted]
+        assert manager.filter(id__in=ids).count() == 1
+        for number, key in enumerate(ids):
+            if wanted == f"p{number}":
+                assert manager.get(id=key).name == wanted
+            else:
+                with pytest.raises(Product.DoesNotExist):
+                    manager.get(id=key)
+
+
+def test_a_miss_learns_nothing_anew(goods):
+    def ask():
+        return Product.objects.using(goods).filter(name="p1").count()
+
+    assert hits_by_plan(ask) == 1
+    node = None
+    for name in ("one", "two", "three"):
+        chain = Product.objects.using(goods).filter(name="p1").__dict__[CHAIN]
+        longer = _engine.longer_chain(chain, "count", (), {}, False, False)
+        assert node is None or _engine.node_of(longer).sights == node
+        node = _engine.node_of(longer).sights
+        Product.objects.using(goods).create(name=name)
+        ask()
+
+
 def test_copies_and_pickles(goods):
     for _ in range(ENOUGH):
         queryset = Product.objects.using(goods).filter(name="p1").order_by("id")

@@ -158,7 +158,8 @@ void install(nb::dict parts, nb::list attributes, nb::handle default_mode) {
   face.may_hit = part("may_hit");
   face.add_known = part("add_known");
   face.queryset_class = part("queryset_class");
-  face.is_plain = part("is_plain");
+  face.plainness = part("plainness");
+  face.aside = part("aside");
   face.running_loop = part("running_loop");
   face.connections = part("connections");
   face.thread_local_connections = part_or_null("thread_local_connections");
@@ -386,6 +387,15 @@ void register_shapes(nb::module_& module) {
                "def steps(self, values: tuple[typing.Any, ...]) -> list[tuple[str, tuple[typing.Any, ...], "
                "dict[str, typing.Any], bool, bool]]"),
            "Method, arguments by position and by name, sticky?, late? of each step.")
+      .def(
+          "plan_whose",
+          [](const Node& self, const std::string& alias) -> std::optional<std::string> {
+            for (const auto& plan : self.plans) {
+              if (alias == nb::cast<std::string>(nb::handle(plan->alias.get()))) return plan->whose;
+            }
+            return std::nullopt;
+          },
+          "alias"_a, "Whose answers the plan for that database is about; None: there's no plan.")
       .def("has_plan",
            [](const Node& self, const std::string& alias) {
              for (const auto& plan : self.plans) {
@@ -433,8 +443,10 @@ void register_recorder(nb::module_& module) {
   module.def("is_recording", [] { return recorder().face.is_on; });
   module.def(
       "is_plain_class",
-      [](nb::handle type) { return is_plain_class(reinterpret_cast<PyTypeObject*>(type.ptr())); }, "type"_a,
-      nb::sig("def is_plain_class(type: typing.Any) -> bool"),
+      [](nb::handle type) {
+        return plainness_of(reinterpret_cast<PyTypeObject*>(type.ptr())) != Plainness::none;
+      },
+      "type"_a, nb::sig("def is_plain_class(type: typing.Any) -> bool"),
       "Whether querysets of that class are recorded.");
   module.def(
       "record", [](bool on) { recorder().face.is_on = on; }, "on"_a, "Switch recording on or off.");

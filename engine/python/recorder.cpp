@@ -149,11 +149,13 @@ PyTypeObject* queryset_class_of(PyTypeObject* managers) {
   PyObject* answer = ask(known_managers(), managers, recorder().face.queryset_class.get());
   if (answer == nullptr || !PyType_Check(answer)) return nullptr;
   auto* type = reinterpret_cast<PyTypeObject*>(answer);
-  return is_plain_class(type) ? type : nullptr;
+  return plainness_of(type) == Plainness::entirely ? type : nullptr;
 }
 
-bool is_plain_class(PyTypeObject* querysets) {
-  return ask(known_querysets(), querysets, recorder().face.is_plain.get()) == Py_True;
+Plainness plainness_of(PyTypeObject* querysets) {
+  PyObject* answer = ask(known_querysets(), querysets, recorder().face.plainness.get());
+  const long plainness = answer != nullptr && PyLong_CheckExact(answer) ? PyLong_AsLong(answer) : 0;
+  return plainness == 2 ? Plainness::entirely : plainness == 1 ? Plainness::inside : Plainness::none;
 }
 
 PyRef new_queryset(PyTypeObject* type, PyObject* chain, PyObject* parent, PyObject* model, PyObject* db,

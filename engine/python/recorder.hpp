@@ -18,14 +18,15 @@ namespace cache_me::python {
 // What Python has given, once; kept until the process ends.
 struct Face {
   bool is_on = false;
-  PyRef step;            // step(queryset, method's name, args, kwargs): a call that isn't proven
-  PyRef end;             // end(queryset, method's name, args, kwargs): an answer without a hit
+  PyRef step;   // step(queryset, method's name, args, kwargs): a call that isn't proven
+  PyRef end;    // end(queryset, method's name, args, kwargs): an answer without a hit
+  PyRef aside;  // aside(queryset, method's name, args, kwargs): as Django has it, the chain left as it is
   PyRef materialise;     // materialise(queryset): its Query; the chain is dropped
   PyRef ground_of;       // ground_of(connection) -> Ground | None
   PyRef may_hit;         // may_hit(connection) -> bool
   PyRef add_known;       // add_known(queryset, instances)
   PyRef queryset_class;  // queryset_class(class of managers) -> the class of querysets, or None: not recorded
-  PyRef is_plain;        // is_plain(class of querysets) -> bool
+  PyRef plainness;       // plainness(class of querysets) -> Plainness, as an int
   PyRef running_loop;    // asyncio's _get_running_loop
   PyRef connections;     // Django's
   PyRef thread_local_connections;       // where they are in this thread, by alias; or null
@@ -59,8 +60,15 @@ int& bypass_depth() noexcept;
 
 // The class of the querysets of managers of that class; null without an error: not recorded.
 PyTypeObject* queryset_class_of(PyTypeObject* managers);
-// Whether querysets of that class are recorded. Never sets an error.
-bool is_plain_class(PyTypeObject* querysets);
+// How much of a class of querysets is as Django has it.
+enum class Plainness : std::uint8_t {
+  none,     // not recorded
+  inside,   // all that Django's own methods rely on: steps are recorded, wherever the call comes from
+  entirely  // and the recorded methods themselves: so a method may stand for those that Django has it call
+};
+
+// Never sets an error.
+Plainness plainness_of(PyTypeObject* querysets);
 
 // A queryset without a Query. `parent` (its __dict__) is the one it is made from; null: a root, of `model`,
 // `db` and `hints`.

@@ -55,8 +55,8 @@ bool Ground::holds() const noexcept {
 }
 
 bool Ground::stands(PyObject* connection, PyObject* dict, PyObject* ask) const {
-  // A test tool forbids the database (reading/bypass.py), or the transaction is broken: the second tier raises
-  // what is to be raised.
+  // A test tool forbids the database (reading/bypass.py), or the transaction is broken: the second tier
+  // raises what is to be raised.
   PyObject* cursor = PyDict_GetItemWithError(dict, names.cursor);
   if (cursor != nullptr && std::strcmp(Py_TYPE(cursor)->tp_name, "_DatabaseFailure") == 0) return false;
   if (PyDict_GetItemWithError(dict, names.needs_rollback) != Py_False) return false;

@@ -15,6 +15,7 @@ struct Names {
   PyObject* db = nullptr;
   PyObject* hints = nullptr;
   PyObject* get_queryset = nullptr;
+  PyObject* queryset_class = nullptr;
   PyObject* sticky = nullptr;
   PyObject* defer_next = nullptr;
   PyObject* cloning = nullptr;
@@ -97,7 +98,8 @@ PyRef on_manager(RecordedMethod* method, PyObject* const* args, std::size_t coun
   if (querysets == nullptr) return PyRef();
   const Attributes manager(args[0]);
   PyObject* model = manager.dict ? manager.get(names.model) : Py_None;
-  if (model == Py_None || PyDict_GetItemWithError(manager.dict.get(), names.get_queryset) != nullptr) {
+  if (model == Py_None || PyDict_GetItemWithError(manager.dict.get(), names.get_queryset) != nullptr ||
+      PyDict_GetItemWithError(manager.dict.get(), names.queryset_class) != nullptr) {
     return PyRef();
   }
   PyObject* hints = manager.get(names.hints);
@@ -224,14 +226,17 @@ PyObject* on_queryset(RecordedMethod* method, PyObject* const* args, std::size_t
   PyObject* queryset = args[0];
   const Attributes attributes(queryset);
   const Chain* chain = attributes.dict ? attributes.chain() : nullptr;
-  if (chain == nullptr || !recorder().face.is_on || !is_plain_class(Py_TYPE(queryset))) {
-    return call_original(method, args, flags, kwnames);
-  }
+  const Plainness plainness =
+      chain == nullptr || !recorder().face.is_on ? Plainness::none : plainness_of(Py_TYPE(queryset));
+  if (plainness == Plainness::none) return call_original(method, args, flags, kwnames);
   const PyRef held = PyRef::borrow(reinterpret_cast<PyObject*>(const_cast<Chain*>(chain)));
   Call call{method->method, attributes.is_true(names.sticky), false, args + 1, count - 1, kwnames};
   const bool is_evaluated = attributes.get(names.result_cache) != Py_None;
   if (ends_chain(method->method)) {
     if (is_evaluated && method->method != Method::get) return call_original(method, args, flags, kwnames);
+    if (plainness != Plainness::entirely) {
+      return hand_over(recorder().face.aside, method, args, count, kwnames).release();
+    }
     PyRef answer = end_of_chain(method, queryset, attributes, *chain, call);
     if (answer || PyErr_Occurred() != nullptr) return answer.release();
     return hand_over(recorder().face.end, method, args, count, kwnames).release();
@@ -444,13 +449,14 @@ bool init_recorded_methods() {
   return PyType_Ready(&method_type) == 0 && PyType_Ready(&query_type) == 0 &&
          intern(names.chain, "_cache_me_chain") && intern(names.query, "_query") &&
          intern(names.model, "model") && intern(names.db, "_db") && intern(names.hints, "_hints") &&
-         intern(names.get_queryset, "get_queryset") && intern(names.sticky, "_sticky_filter") &&
-         intern(names.defer_next, "_defer_next_filter") && intern(names.cloning, "_cloning_enabled") &&
-         intern(names.result_cache, "_result_cache") && intern(names.for_write, "_for_write") &&
-         intern(names.prefetches, "_prefetch_related_lookups") && intern(names.policy, "_cache_me_policy") &&
-         intern(names.mode, "_fetch_mode") && intern(names.known, "_known_related_objects") &&
-         intern(names.fields, "_fields") && intern(names.iterable_class, "_iterable_class") &&
-         intern(names.module, "__module__") && intern(names.qualified, "__qualname__");
+         intern(names.get_queryset, "get_queryset") && intern(names.queryset_class, "_queryset_class") &&
+         intern(names.sticky, "_sticky_filter") && intern(names.defer_next, "_defer_next_filter") &&
+         intern(names.cloning, "_cloning_enabled") && intern(names.result_cache, "_result_cache") &&
+         intern(names.for_write, "_for_write") && intern(names.prefetches, "_prefetch_related_lookups") &&
+         intern(names.policy, "_cache_me_policy") && intern(names.mode, "_fetch_mode") &&
+         intern(names.known, "_known_related_objects") && intern(names.fields, "_fields") &&
+         intern(names.iterable_class, "_iterable_class") && intern(names.module, "__module__") &&
+         intern(names.qualified, "__qualname__");
 }
 
 }  // namespace cache_me::python

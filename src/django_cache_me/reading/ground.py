@@ -27,14 +27,14 @@ from ..stores import select, shared_memory
 from ..stores.places import place
 from . import bypass
 
-_GROUND = "_cache_me_ground"
+GROUND = "_cache_me_ground"
 _FOREVER = float("inf")
 _SETTINGS = ("CACHES", "SECRET_KEY", "USE_TZ", "TIME_ZONE")
 
 
 def ground_of(wrapper: BaseDatabaseWrapper) -> _engine.Ground | None:
     """The ground of reads over ``wrapper``, made anew and kept in its ``__dict__``; None: there is none."""
-    wrapper.__dict__.pop(_GROUND, None)
+    wrapper.__dict__.pop(GROUND, None)
     # What is watched is looked at first: if it changes meanwhile, the ground doesn't hold.
     watched = _settings_watched()
     if not (conf.setting("CHAINS") and conf.is_on()) or conf.in_debug_mode():
@@ -77,7 +77,7 @@ def ground_of(wrapper: BaseDatabaseWrapper) -> _engine.Ground | None:
     ground.watch(shared_memory._opened, (where.entries, where.size), entries)
     ground.watch(vars(store), "_table", table)
     ground.watch_class(type(wrapper))
-    wrapper.__dict__[_GROUND] = ground
+    wrapper.__dict__[GROUND] = ground
     return ground if ground.holds() else None
 
 

@@ -28,14 +28,14 @@ from . import probes as values_to_try
 from .building import building_plan, loads_all
 from .capturing import capture
 from .gaps import gaps_of
-from .ground import ground_of
+from .ground import GROUND, ground_of
 from .key import encoded_parameters, key_of, table_key_of
 from .layout import driver_layout, layout_of
 from .parameters import Probe, Recipe, Unlearnable, recipes
 from .policy import Plan as CachingPlan
 from .policy import plan_of
 from .probes import Kind
-from .proving import lock
+from .proving import is_due, lock
 from .replay import results
 from .replaying import DJANGOS, ENDING, replay
 
@@ -58,8 +58,11 @@ def consider(queryset: Any, chain: Any, alias: str) -> None:
     node = _engine.node_of(chain)
     if node.is_refused or not node.is_current:
         return
+    known = node.plan_whose(alias)
+    if known is not None and not _is_of_others(known, alias):
+        return  # it was a miss
     node.sights += 1
-    if node.sights < LEARN_AT or not lock.acquire(blocking=False):
+    if not is_due(node.sights, LEARN_AT) or not lock.acquire(blocking=False):
         return
     try:
         learn(queryset, chain, alias)
@@ -69,6 +72,12 @@ def consider(queryset: Any, chain: Any, alias: str) -> None:
         _refuse(node, type(error).__name__)
     finally:
         lock.release()
+
+
+def _is_of_others(whose: str, alias: str) -> bool:
+    """Whether that database is another one by now (a file was replaced, a setting changed)."""
+    ground = connections[alias].__dict__.get(GROUND)
+    return ground is not None and ground.whose != whose
 
 
 #: Why shapes have no plan; for tests and for people who wonder.

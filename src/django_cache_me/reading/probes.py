@@ -34,7 +34,7 @@ def _one(kind: str, number: int, actual: Any) -> Any:
     if kind == "integer":
         return 1009 + 2 * number
     if kind == "text":
-        return f"Qz{number}x"
+        return f"Qz%{number}_\\x"
     if kind == "real":
         return 1009.25 + number
     if kind == "decimal":

@@ -34,7 +34,7 @@ def consider(queryset: QuerySet[Any], longer: Any) -> bool:
         node.prove()
         return True
     node.sights += 1
-    if node.sights < PROVE_AT or not _is_due(node.sights):
+    if not is_due(node.sights, PROVE_AT):
         return False
     if not lock.acquire(blocking=False):
         return False
@@ -45,9 +45,9 @@ def consider(queryset: QuerySet[Any], longer: Any) -> bool:
     return node.is_proven
 
 
-def _is_due(sights: int) -> bool:
-    """At the second sight, and if that came to nothing, ever more seldom."""
-    return sights == PROVE_AT or sights & (sights - 1) == 0
+def is_due(sights: int, first: int) -> bool:
+    """At that sight, and if it came to nothing, ever more seldom."""
+    return sights == first or (sights > first and sights & (sights - 1) == 0)
 
 
 def _prove(cls: Any, queryset: Any, node: _engine.Node, values: tuple[Any, ...]) -> None:
@@ -77,6 +77,7 @@ def _prove(cls: Any, queryset: Any, node: _engine.Node, values: tuple[Any, ...])
     if made._fields is not None:
         node.set_results(made._fields, made._iterable_class)
     node.prove()
+    node.sights = 1  # from now on, of its evaluations
 
 
 #: What each queryset has of its own.

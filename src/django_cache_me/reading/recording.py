@@ -40,6 +40,7 @@ _STEPS = (
 _RELIED_ON = (
     "__init__ __new__ __getattribute__ __setattr__ _chain _clone _fetch_all _filter_or_exclude"
     " _filter_or_exclude_inplace _next_is_sticky _query query db __iter__ __len__ __bool__ _iterator"
+    " _values _annotate _not_support_combined_queries ordered prefetch_related"
 ).split()
 
 
@@ -118,7 +119,8 @@ def _install_engine() -> None:
         "may_hit": may_hit,
         "add_known": _add_known,
         "queryset_class": _queryset_class,
-        "is_plain": _is_plain,
+        "plainness": _plainness,
+        "aside": _by_django,
         "running_loop": asyncio._get_running_loop,
         "connections": connections,
         # With asgiref 3.7+ the thread's connections are attributes of a threading.local, wherever no event
@@ -172,12 +174,21 @@ def _queryset_class(manager_class: Any) -> Any:
     return manager_class._queryset_class
 
 
-def _is_plain(cls: Any) -> bool:
+def _plainness(cls: Any) -> int:
+    """The engine's ``Plainness`` of a class of querysets: how much of it is as Django has it.
+
+    Django's ``get()`` calls ``filter()``, which a project may have overridden, and so on. So methods that end
+    a chain, and managers' methods, are recorded only where no recorded method is overridden; a step is
+    recorded where Django's own method is reached, whoever calls it.
+    """
     if not issubclass(cls, QuerySet) or not cls.__dictoffset__:
-        return False
+        return 0
     if any("__slots__" in base.__dict__ for base in cls.__mro__ if base is not object):
-        return False
-    return all(getattr(cls, name, None) is was for name, was in _relied_on.items())
+        return 0
+    if not all(getattr(cls, name, None) is was for name, was in _relied_on.items()):
+        return 0
+    recorded = (*_STEPS, *ENDING)
+    return 2 if all(getattr(cls, name) is QuerySet.__dict__[name] for name in recorded) else 1
 
 
 def _own_names(cls: Any) -> set[str]:
