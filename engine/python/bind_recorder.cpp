@@ -321,11 +321,13 @@ void register_plan(nb::module_& module) {
           "value"_a, "less"_a = nb::none(), "is_members"_a = false)
       .def(
           "set_building",
-          [](Plan& self, nb::handle building) {
+          [](Plan& self, nb::handle building, nb::handle is_unheard) {
             self.building = nb::cast<const InstancePlan*>(building);
             self.building_owner = owned(building);
+            self.is_unheard = owned(is_unheard);
           },
-          "building"_a, nb::sig("def set_building(self, building: InstancePlan) -> None"))
+          "building"_a, "is_unheard"_a,
+          nb::sig("def set_building(self, building: InstancePlan, is_unheard: typing.Any) -> None"))
       .def(
           "set_finish", [](Plan& self, nb::handle finish) { self.finish = owned(finish); }, "finish"_a,
           nb::sig("def set_finish(self, finish: typing.Any) -> None"))

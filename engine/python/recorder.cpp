@@ -72,6 +72,15 @@ bool nobody_listens(const PyRef& signal) noexcept {
   return receivers != nullptr && PyList_CheckExact(receivers) && PyList_GET_SIZE(receivers) == 0;
 }
 
+// Whether nobody listens to the making of the plan's instances: nobody at all, or else Python has to look.
+bool is_unheard(const Plan& plan) {
+  const Face& face = recorder().face;
+  if (nobody_listens(face.pre_init_dict) && nobody_listens(face.post_init_dict)) return true;
+  const PyRef answer = PyRef::steal(compat::call(plan.is_unheard.get()));
+  if (!answer) PyErr_Clear();
+  return answer.get() == Py_True;
+}
+
 bool has_no_routers() noexcept {
   const Face& face = recorder().face;
   PyObject* routers = PyDict_GetItemWithError(face.router_dict.get(), names.routers);
@@ -228,10 +237,7 @@ PyRef attempt(const Node& node, PyObject* const* values, const Question& questio
   if (!alias) return PyRef();
   const std::shared_ptr<const Plan> plan = plan_for(node, alias.get());
   if (plan == nullptr || !plan->watches.hold()) return PyRef();
-  if (plan->outcome == Outcome::instances &&
-      !(nobody_listens(face.pre_init_dict) && nobody_listens(face.post_init_dict))) {
-    return PyRef();
-  }
+  if (plan->outcome == Outcome::instances && !is_unheard(*plan)) return PyRef();
   const PyRef loop = PyRef::steal(compat::call(face.running_loop.get()));
   if (loop.get() != Py_None) {
     PyErr_Clear();

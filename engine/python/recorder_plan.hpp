@@ -64,6 +64,7 @@ class Plan {
   std::uint64_t fingerprint = 0;
   Outcome outcome = Outcome::instances;
   PyRef building_owner;  // keeps `building`
+  PyRef is_unheard;      // is_unheard() -> bool: whether nobody listens to the making of its instances
   const InstancePlan* building = nullptr;
   PyRef finish;                // finish(rows), for Outcome::finished
   bool knows_related = false;  // known related objects may be given to the instances

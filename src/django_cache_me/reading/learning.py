@@ -255,7 +255,7 @@ class _Finder:
         knows = queryset is None or outcome != "instances" or loads_all(queryset)
         plan = _engine.Plan(self.lesson.alias, ground.whose, outcome, fingerprint, knows)
         if building is not None:
-            plan.set_building(building)
+            plan.set_building(building.plan, building.holds_now)
         if finish is not None:
             plan.set_finish(finish)
         self.result = layout.result
@@ -308,7 +308,7 @@ class _Finder:
             building = building_plan(first.queryset, first.compiler)
             if building is None:
                 raise Unlearnable("built_by_django")
-            return "instances", layout, building.plan, None
+            return "instances", layout, building, None
         form = _FORMS.get(iterable)
         if form is None:
             raise Unlearnable("iterable")
