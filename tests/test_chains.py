@@ -181,7 +181,7 @@ def test_errors_come_where_they_always_came(sqlite):
             Product.objects.filter(id="x")
         with pytest.raises((TypeError, AssertionError)):  # before Django 4.0 an assertion
             Product.objects.order_by("id")[:3].filter(id=1)
-        with pytest.raises(ValueError, match="egative"):
+        with pytest.raises((ValueError, AssertionError), match="egative"):
             Product.objects.order_by("id")[-1]
         with pytest.raises(Product.DoesNotExist, match="Product matching query does not exist"):
             Product.objects.get(id=1)
@@ -396,8 +396,9 @@ def test_a_lookup_that_is_registered_later(goods):
         assert ask() == [30]
     finally:
         CharField._unregister_lookup(Length)
-    with pytest.raises(FieldError):
-        ask()
+    if django.VERSION >= (4, 2):  # before, Django itself goes on with what it has looked up
+        with pytest.raises(FieldError):
+            ask()
 
 
 def test_methods_that_are_replaced_are_called(goods, monkeypatch):

@@ -28,6 +28,19 @@ inline unsigned version_of(PyTypeObject* type) {
   return type->tp_version_tag;
 }
 
+// The same, given to it now if it has none: CPython gives a class its number only when it looks something up.
+inline unsigned settled_version_of(PyTypeObject* type) {
+#if PY_VERSION_HEX >= 0x030C0000
+  PyUnstable_Type_AssignVersionTag(type);
+#else
+  PyObject* name = PyUnicode_InternFromString("__init__");
+  if (name != nullptr) _PyType_Lookup(type, name);
+  Py_XDECREF(name);
+  PyErr_Clear();
+#endif
+  return version_of(type);
+}
+
 // A static type with nothing in it yet. Its members are as many as its version of Python has.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"

@@ -55,6 +55,8 @@ PyObject* ask(KnownClasses& known, PyTypeObject* type, PyObject* question) {
       found->second.version == compat::version_of(type)) {
     return found->second.answer.get();
   }
+  // Before it is asked: what is changed meanwhile makes another number.
+  const unsigned version = compat::settled_version_of(type);
   PyRef answer =
       PyRef::steal(PyObject_CallFunctionObjArgs(question, reinterpret_cast<PyObject*>(type), nullptr));
   if (!answer) {
@@ -63,7 +65,7 @@ PyObject* ask(KnownClasses& known, PyTypeObject* type, PyObject* question) {
   }
   if (known.size() >= kMostClasses) known.clear();
   Known& entry = known[type];
-  entry = {PyRef::borrow(reinterpret_cast<PyObject*>(type)), compat::version_of(type), std::move(answer)};
+  entry = {PyRef::borrow(reinterpret_cast<PyObject*>(type)), version, std::move(answer)};
   return entry.answer.get();
 }
 

@@ -20,7 +20,7 @@ class Watches {
     entries_.push_back({std::move(dict), std::move(name), std::move(value), equal});
   }
   void add_class(PyRef type) {
-    const unsigned version = compat::version_of(reinterpret_cast<PyTypeObject*>(type.get()));
+    const unsigned version = compat::settled_version_of(reinterpret_cast<PyTypeObject*>(type.get()));
     classes_.push_back({std::move(type), version});
   }
 
