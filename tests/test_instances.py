@@ -76,6 +76,13 @@ def picture(value, seen=None):
         return (type(value), [picture(one, seen) for one in value])
     if isinstance(value, memoryview):  # whose repr is an address
         return (type(value), bytes(value))
+    if hasattr(value, "hexewkb"):  # a geometry
+        return (type(value), value.hexewkb)
+    if " at 0x" in repr(value):  # an object whose repr is its address
+        if id(value) in seen:
+            return ("the same as", seen[id(value)])
+        seen[id(value)] = len(seen)
+        return (type(value), picture(getattr(value, "__dict__", None), seen))
     return (type(value), repr(value))
 
 

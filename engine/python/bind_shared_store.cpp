@@ -113,6 +113,21 @@ const char* put_rows(SharedStore& store, const nb::bytes& key, std::uint64_t fin
   return name_of(store.put(view_of(key), encoder.bytes(), ttl_ms));
 }
 
+std::vector<std::uint64_t> changed_dependencies(SharedStore& store, const nb::bytes& key,
+                                                const VersionTable& versions, std::uint64_t fingerprint) {
+  std::string bytes;
+  std::vector<std::uint64_t> changed;
+  if (!store.get(view_of(key), bytes)) return changed;
+  const std::optional<Entry> entry = parse_entry(bytes);
+  if (!entry || entry->head.fingerprint != fingerprint) return changed;
+  for (std::size_t n = 0; n < entry->head.dependencies.size(); ++n) {
+    const std::uint64_t one[1] = {entry->head.dependencies[n]};
+    const std::uint64_t before[1] = {entry->head.versions[n]};
+    if (!versions.unchanged(entry->head.epoch, one, before)) changed.push_back(one[0]);
+  }
+  return changed;
+}
+
 nb::dict stats_of(SharedStore& store) {
   const SharedStoreStats stats = store.stats();
   nb::dict words;
@@ -209,6 +224,8 @@ void register_shared_store(nb::module_& module) {
                    "reading: bytes, "
                    "ttl_ms: int) -> str"),
            "'stored', or why not. `reading` is what VersionTable.read() gave. Raises UnsupportedType.")
+      .def("changed", &changed_dependencies, "key"_a, "versions"_a, "fingerprint"_a,
+           "The dependencies of the entry whose versions are not what they were; none if there is no entry.")
       .def("get_bytes", &get_bytes, "key"_a, "The value as it is.")
       .def(
           "put_bytes",

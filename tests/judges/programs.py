@@ -70,6 +70,12 @@ class Program:
         self.reads = 0
 
     def run(self, steps: Sequence[Step]) -> None:
+        # One in four goes by whole tables; its entries and bumps are the others' too.
+        mode = "model" if steps and steps[0][0] % 4 == 3 else "exact"
+        with override_settings(DJANGO_CACHE_ME_INVALIDATION=mode):
+            self._run(steps)
+
+    def _run(self, steps: Sequence[Step]) -> None:
         try:
             for number, (kind, which, n, m) in enumerate(steps):
                 self.step(kind, which, n, m)

@@ -10,6 +10,8 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
+from .. import _engine
+
 _local = threading.local()
 _INSTALLED = "_cache_me_refreshes"
 
@@ -24,10 +26,12 @@ def install() -> None:
     def refresh_from_db(self: Model, *args: Any, **kwargs: Any) -> Any:
         depth = getattr(_local, "depth", 0)
         _local.depth = depth + 1
+        _engine.enter_bypass()
         try:
             return original(self, *args, **kwargs)
         finally:
             _local.depth = depth
+            _engine.leave_bypass()
 
     setattr(refresh_from_db, _INSTALLED, True)
     Model.refresh_from_db = refresh_from_db  # type: ignore[method-assign]
@@ -37,10 +41,10 @@ def reason_to_pass(queryset: Any) -> str | None:
     """Why this read (a queryset's or a raw queryset's) must not meet the cache, or None."""
     if getattr(_local, "depth", 0):
         return "refresh_from_db"
+    if getattr(queryset.query, "select_for_update", False):  # Django calls it for_write too
+        return "select_for_update"
     if getattr(queryset, "_for_write", False):
         return "for_write"
-    if getattr(queryset.query, "select_for_update", False):
-        return "select_for_update"
     if asyncio._get_running_loop() is not None:
         # Django refuses (SynchronousOnlyOperation) or was told not to; either way it's its own answer.
         return "event_loop"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Tuple
+from typing import Any, Mapping, NamedTuple, Tuple
 
 from .. import _engine
 from .dependencies import Dependencies
@@ -30,6 +30,17 @@ class Building(NamedTuple):
     def of(self, rows: list[Any]) -> list[Any]:
         """New results of ``rows``."""
         return self.plan.build(rows, self.alias, self.mode)
+
+
+class Cause(NamedTuple):
+    """What bumped a dependency."""
+
+    #: In words: ``table.pk=5``, ``table.column=3``, ``table~column`` …; "" if nothing was noted.
+    dependency: str
+    #: The statement.
+    sql: str
+    #: When it was executed, in seconds since 1970.
+    at: float
 
 
 class Clock(NamedTuple):
@@ -88,6 +99,13 @@ class Store:
         store isn't ready: then don't fill."""
         raise NotImplementedError
 
+    def extended(self, reading: Reading, dependencies: Dependencies, clock: Clock | None) -> Reading | None:
+        """``reading`` with more dependencies, none of which is younger than ``clock``; else None.
+
+        Only of stores with a clock.
+        """
+        raise NotImplementedError
+
     @property
     def is_resting(self) -> bool:
         """Whether it gives no versions because it failed a moment ago."""
@@ -116,6 +134,14 @@ class Store:
     def settle(self, token: Any) -> None:
         """The session behind ``token`` is gone: bump again and withdraw its intent."""
         raise NotImplementedError
+
+    def note_causes(self, causes: Mapping[int, Cause]) -> None:
+        """Keep for a while what bumped each of these dependencies, for :meth:`causes_of_miss`."""
+
+    def causes_of_miss(self, key: str, fingerprint: int) -> list[Cause]:
+        """Why the entry under ``key``, if one is there, doesn't count: what was noted of each dependency that
+        was bumped since it was filled. Empty: it isn't there, or is of another schema."""
+        return []
 
     def delete(self, key: str) -> bool:
         raise NotImplementedError
