@@ -241,3 +241,4 @@ def _is_foreign_key(model: Any, name: str) -> bool:
 
 
 assert "__call__" not in ModelBase.__dict__
+_engine.share_keys_of_state(ModelState)
