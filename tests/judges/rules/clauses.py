@@ -62,10 +62,18 @@ CLAUSES: dict[str, str] = {
         "INNER JOIN hides a row of T whose T2 is missing, and T2's insert shows it; an enforced foreign key "
         "lets no such row be"
     ),
+    # T2 joined by key, though T3 is joined through it (T2.fk = T3.pk): T3 mustn't decide, either.
+    "join.chain_decides": (
+        "T LEFT JOIN T2 LEFT JOIN T3 WHERE T3.x = 1 (or ORDER BY T3.x LIMIT): T2.fk chooses the T3 "
+        "that decides about a row of T outside the answer; so then T2.any"
+    ),
     "join.chain_not_null": (
         "T JOIN T2 JOIN T3: a row of T is hidden by a T2.fk that is NULL, until T2 is updated"
     ),
     "join.chain_enforced": (
+        "T JOIN T2 JOIN T3: a row of T is hidden by a T2.fk that names no T3, until T2 is updated"
+    ),
+    "join.chain_present": (
         "T LEFT JOIN T2 JOIN T3: a row of T is hidden by a missing T2, until that is inserted"
     ),
     # The witness: SELECT pk with the same WHERE, before the query itself.

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Iterator, NamedTuple, Tuple
 
-from .tables import DOMAINS, Table, World
+from .tables import DOMAINS, FAVOURED, Table, World
 
 #: (alias, column)
 Name = Tuple[str, str]
@@ -193,11 +193,13 @@ def _draw_buried(r: random.Random, world: World, table: Table, alias: str, depth
 def _draw_subquery(r: random.Random, world: World, table: Table, alias: str) -> Predicate:
     inner = r.choice(list(world.tables.values()))
     more = draw_predicate(r, world, inner, "s", depth=2)
-    outer = r.choice([name for name in table.all_columns if name != "s"])
+    outer = (
+        r.choice("ab") if r.random() < 0.5 else r.choice([name for name in table.all_columns if name != "s"])
+    )
     mine = r.choice([name for name in inner.all_columns if name != "s"])
     named = frozenset({(alias, outer)})
     sql = f"SELECT s.{mine} FROM {inner.name} AS s WHERE {more.sql}"
-    if r.random() < 0.5:
+    if r.random() < 0.4:
         return Predicate(f"{alias}.{outer} IN ({sql})", named, None, (), frozenset({inner.name}))
     sql = f"{r.choice(['', 'NOT '])}EXISTS ({sql} AND s.{mine} = {alias}.{outer})"
     return Predicate(sql, NONE, None, (), frozenset({inner.name}), named)
@@ -206,15 +208,16 @@ def _draw_subquery(r: random.Random, world: World, table: Table, alias: str) -> 
 # Whole queries.
 
 
-KINDS = ["rows"] * 9 + ["aggregate", "group", "window", "offset", "union", "exists"]
-
-
 def draw_query(r: random.Random, world: World) -> Query:
+    kind = world.only or (world.favours if r.random() < 0.4 else r.choice(("rows", *FAVOURED)))
     query = Query(r.choice(list(world.tables.values())))
-    if "joins" not in world.omits and r.random() < 0.5:
-        _draw_joins(r, world, query)
-    query.where = _draw_where(r, world, query)
-    kind = world.favours if r.random() < 0.4 else r.choice(KINDS)
+    if kind in ("joined", "chained"):  # q is joined to t, and that to p
+        query.base = world.tables["q" if kind == "chained" else r.choice("pttq")]
+    if "joins" not in world.omits and (kind in ("joined", "chained") or r.random() < 0.4):
+        _draw_joins(r, world, query, kind)
+    query.where = _draw_where(r, world, query, 0.3 if kind in ("joined", "chained") else 0.15)
+    if kind == "subquery":
+        query.where.append(_draw_subquery(r, world, query.base, "m"))
     if kind == "aggregate":
         _draw_aggregate(r, query)
     elif kind == "group":
@@ -224,7 +227,7 @@ def draw_query(r: random.Random, world: World) -> Query:
     return query
 
 
-def _draw_where(r: random.Random, world: World, query: Query) -> list[Predicate]:
+def _draw_where(r: random.Random, world: World, query: Query, of_joined: float = 0.15) -> list[Predicate]:
     base, where, kind = query.base, [], r.random()
     if kind < 0.2:
         where += draw_key(r, base, "m")
@@ -232,26 +235,26 @@ def _draw_where(r: random.Random, world: World, query: Query) -> list[Predicate]
         column = r.choice("ab") if r.random() < 0.6 else r.choice(base.pk[:-1] + base.columns)
         where.append(draw_equal(r, base, "m", column, r.random() < 0.1))
     for alias, table in query.aliases().items():
-        if "more predicates" not in world.omits and r.random() < (0.5 if alias == "m" else 0.15):
+        if "more predicates" not in world.omits and r.random() < (0.5 if alias == "m" else of_joined):
             where.append(draw_predicate(r, world, table, alias))
     r.shuffle(where)
     return where
 
 
-def _draw_joins(r: random.Random, world: World, query: Query) -> None:
+def _draw_joins(r: random.Random, world: World, query: Query, kind: str) -> None:
     source, table = "m", query.base
     for alias in ("j1", "j2"):
         many = [other for other in world.tables.values() if other.fk_to == table.name and table.automatic]
-        if source == "m" and many and r.random() < 0.2:
+        if source == "m" and many and kind != "chained" and r.random() < 0.2:
             query.joins.append(Join(alias, r.choice(many), source, r.random() < 0.5, True, None))
             return
         if table.fk_to is None:
             return
         joined = world.tables[table.fk_to]
-        more = draw_predicate(r, world, joined, alias, depth=2) if r.random() < 0.06 else None
+        more = draw_predicate(r, world, joined, alias, depth=2) if r.random() < 0.1 else None
         query.joins.append(Join(alias, joined, source, r.random() < 0.55, False, more))
         source, table = alias, joined
-        if r.random() < 0.5:
+        if kind != "chained" and r.random() < 0.6:
             return
 
 
@@ -291,7 +294,7 @@ def _draw_group(r: random.Random, query: Query) -> None:
 def _draw_rows(r: random.Random, world: World, query: Query, kind: str) -> None:
     query.distinct = kind == "rows" and r.random() < 0.2
     for alias, table in query.aliases().items():
-        query.select += _draw_columns(r, query, alias, table)
+        query.select += _draw_columns(r, query, alias, table, kind)
     if kind == "exists":
         query.select = [Output("1", NONE)]
     elif kind == "window":
@@ -301,7 +304,7 @@ def _draw_rows(r: random.Random, world: World, query: Query, kind: str) -> None:
         query.select.append(Output("m.a + m.b", frozenset({("m", "a"), ("m", "b")})))
     if kind == "union":
         _draw_union(r, world, query)
-    elif kind in ("window", "offset", "exists") or r.random() < 0.6:
+    elif kind in ("window", "offset", "exists", "position") or r.random() < 0.6:
         _draw_order(r, query, kind)
 
 
@@ -320,19 +323,19 @@ def _of_base(where: list[Predicate]) -> list[Predicate]:
     return [each for each in where if all(alias == "m" for alias, _ in each.named | each.named_inside)]
 
 
-def _draw_columns(r: random.Random, query: Query, alias: str, table: Table) -> list[Output]:
+def _draw_columns(r: random.Random, query: Query, alias: str, table: Table, kind: str) -> list[Output]:
     # 'a' and 'A' are one to DISTINCT, and any of them may be shown.
     names = [name for name in table.all_columns if not (query.distinct and name == "s")]
-    kind = r.random()
-    if kind < 0.4:
+    chance = r.random() * (3 if kind in ("joined", "chained") else 1)
+    if chance < 0.4:
         names = [name for name in names if r.random() < 0.5 or (name in table.pk and r.random() < 0.6)]
-    elif kind < 0.5:
+    elif chance < 0.5:
         names = [name for name in names if name not in table.pk]
     return [_plain(alias, name) for name in names] or ([_plain(alias, "a")] if alias == "m" else [])
 
 
 def _draw_order(r: random.Random, query: Query, kind: str) -> None:
-    limited = kind != "rows" or r.random() < 0.6
+    limited = kind not in ("rows", "joined", "chained", "subquery") or r.random() < 0.6
     if query.distinct:
         query.order = [
             Order(output.sql, frozenset({output.column})) for output in query.select if output.column
@@ -342,19 +345,20 @@ def _draw_order(r: random.Random, query: Query, kind: str) -> None:
         if not query.total:
             return
     else:
-        _draw_order_of_rows(r, query, limited)
+        _draw_order_of_rows(r, query, kind, limited)
     if limited:
         _draw_limit(r, query, kind)
 
 
-def _draw_order_of_rows(r: random.Random, query: Query, limited: bool) -> None:
+def _draw_order_of_rows(r: random.Random, query: Query, kind: str, limited: bool) -> None:
     for alias, table in query.aliases().items():
-        if r.random() < (0.7 if alias == "m" else 0.15):
+        likely = {"joined": 0.4, "chained": 0.4, "position": 0.15}.get(kind, 0.7 if alias == "m" else 0.15)
+        if r.random() < likely:
             column = r.choice(table.all_columns)
             query.order.append(
                 Order(f"{alias}.{column}{r.choice(['', ' DESC'])}", frozenset({(alias, column)}))
             )
-    if r.random() < 0.12:
+    if kind == "position" or r.random() < 0.05:
         position = r.randrange(len(query.select))
         output = query.select[position]
         named = output.named | ({output.column} if output.column else NONE)

@@ -265,27 +265,39 @@ def _source(made: Plan, join: Join) -> Table:
 
 
 def _decides_about_others(made: Plan, join: Join) -> bool:
-    """Whether the joined row has a say in which rows are in the answer, and in which order."""
+    """Whether the joined row has a say in which rows are in the answer, and in which order: it, or one that
+    is joined through it, since its fk chooses that one."""
+    has = made.has
+    if _is_looked_at(made, join) or (has("join.not_in_on") and join.more is not None):
+        return True
+    for other in made.query.joins:
+        if other.source == join.alias:
+            if has("join.chain_decides") and _is_looked_at(made, other):
+                return True
+            if other.inner and _may_hide(made, join, other):
+                return True
+    return False
+
+
+def _is_looked_at(made: Plan, join: Join) -> bool:
+    """Whether WHERE, ORDER BY or an expression names a column of the joined table."""
     has, query = made.has, made.query
     in_where = any(_mentions(join.alias, each.named | each.named_inside) for each in query.where)
     in_order = any(_mentions(join.alias, each.named) for each in query.order)
     in_select = any(_mentions(join.alias, each.named) for each in query.select)
+    return (has("join.not_in_where") and in_where) or (has("join.not_in_order") and in_order) or in_select
+
+
+def _may_hide(made: Plan, join: Join, other: Join) -> bool:
+    """Whether the inner join that hangs on this one may find no row, and so hide a row of T. It always finds
+    one if this join's row is there whenever T.fk is set, and its fk is set and enforced."""
+    has = made.has
     return (
-        (has("join.not_in_where") and in_where)
-        or (has("join.not_in_order") and in_order)
-        or (has("join.not_in_on") and join.more is not None)
-        or in_select
-        or any(_hides(made, join, other) for other in query.joins if other.source == join.alias)
+        (has("join.chain_present") and not _source(made, join).enforced)
+        or (has("join.chain_not_null") and not join.table.fk_not_null)
+        or (has("join.chain_enforced") and not join.table.enforced)
+        or (has("join.chain_decides") and other.more is not None)
     )
-
-
-def _hides(made: Plan, join: Join, other: Join) -> bool:
-    """Whether the join that hangs on this one may hide its row, and with it a row of T."""
-    if not other.inner:
-        return False
-    if made.has("join.chain_not_null") and not join.table.fk_not_null:
-        return True
-    return made.has("join.chain_enforced") and not _source(made, join).enforced
 
 
 def _mentions(alias: str, names: frozenset[Name]) -> bool:

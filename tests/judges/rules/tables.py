@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 from dataclasses import dataclass, field
-from typing import Tuple
+from typing import NamedTuple, Tuple
 
 Row = Tuple[object, ...]
 DOMAINS: dict[str, list[object]] = {
@@ -83,7 +83,19 @@ class Table:
 
 #: What a world may do without, so that rare things meet undisturbed; and kinds of queries that it may favour.
 OMITTED = ("joins", "more predicates", "bulk writes", "odd writes", "interleaving")
-FAVOURED = ("aggregate", "group", "window", "offset", "union", "exists", "rows", "rows", "rows", "rows")
+FAVOURED = (
+    "chained",
+    "rows",
+    "joined",
+    "subquery",
+    "position",
+    "offset",
+    "window",
+    "aggregate",
+    "group",
+    "exists",
+    "union",
+)
 
 
 @dataclass
@@ -91,18 +103,29 @@ class World:
     tables: dict[str, Table] = field(default_factory=dict)
     omits: frozenset[str] = frozenset()
     favours: str = "rows"
+    only: str = ""
 
     def children(self, name: str) -> list[Table]:
         return [table for table in self.tables.values() if table.enforced and table.fk_to == name]
 
 
-def draw_world(r: random.Random) -> World:
+class Focus(NamedTuple):
+    """Where to look for one thing: the only kind of query, and what worlds do without; empty: everywhere."""
+
+    kind: str = ""
+    omits: frozenset[str] = frozenset()
+
+
+EVERYWHERE = Focus()
+
+
+def draw_world(r: random.Random, focus: Focus) -> World:
     """p, t and q: p is joined by t, t by q (or each by itself or another); q has a composite pk."""
     p = Table("p", ("id",), ("a", "b"))
     t = Table("t", ("id",), ("a", "b"))
     q = Table("q", ("x", "y"), ("a", "b"))
-    for table, targets in ((p, "pp"), (t, "pppt"), (q, "ttp")):
-        if table is not p or r.random() < 0.4:
+    for table, targets in ((p, "pp"), (t, "pppt"), (q, "tttp")):
+        if table is not p or r.random() < 0.25:
             _draw_fk(r, table, r.choice(targets))
         if r.random() < 0.3:
             table.columns += ("s",)
@@ -112,8 +135,11 @@ def draw_world(r: random.Random) -> World:
             table.computed = ("g",)
         table.has_default = r.random() < 0.7
     world = World({table.name: table for table in (p, t, q)})
-    world.omits = frozenset(name for name in OMITTED if r.random() < 0.4)
+    world.omits = frozenset(name for name in OMITTED if r.random() < 0.5)
     world.favours = r.choice(FAVOURED)
+    if focus.omits:
+        world.omits = focus.omits
+    world.only = focus.kind or (world.favours if r.random() < 0.4 else "")
     if r.random() < 0.15:
         _draw_trigger(r, world)
     return world
@@ -122,8 +148,8 @@ def draw_world(r: random.Random) -> World:
 def _draw_fk(r: random.Random, table: Table, target: str) -> None:
     table.columns += ("fk",)
     table.fk_to = target
-    table.enforced = r.random() < 0.65
-    table.fk_not_null = r.random() < 0.35
+    table.enforced = r.random() < 0.6
+    table.fk_not_null = r.random() < 0.45
     actions = ["NO ACTION", "CASCADE", "CASCADE"] + ([] if table.fk_not_null else ["SET NULL"])
     table.on_delete = r.choice(actions)
     table.on_update = r.choice(["NO ACTION", "CASCADE"])
@@ -173,15 +199,18 @@ def fill(r: random.Random, world: World, connection: sqlite3.Connection) -> None
 def _add(r: random.Random, table: Table, connection: sqlite3.Connection) -> None:
     row = {name: r.choice(DOMAINS[name]) for name in table.pk + table.columns}
     for name in table.columns:
-        if table.nullable(name) and r.random() < (0.6 if name == "u" else 0.15):
+        if table.nullable(name) and r.random() < {"u": 0.6, "fk": 0.35}.get(name, 0.15):
             row[name] = None
-    if table.enforced and row["fk"] is not None:
+    if row.get("fk") is not None:
         there = [found for (found,) in connection.execute(f"SELECT id FROM {table.fk_to}")]
         if table.fk_to == table.name:
             there.append(row["id"])
-        if not there:
+        if table.enforced and not there:
             return
-        row["fk"] = r.choice(there)
+        if table.enforced or r.random() < 0.4:
+            row["fk"] = r.choice(there or [1])
+        elif r.random() < 0.4:  # the next automatic pk
+            row["fk"] = max(there, default=0) + 1
     connection.execute(
         f"INSERT OR IGNORE INTO {table.name} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",
         tuple(row.values()),

@@ -90,7 +90,7 @@ def _update(has: Clauses, write: Write, found: set[Dependency]) -> None:
     if whole:
         _update_of_all(has, write, keys, found)
     elif has("write.set_partly"):
-        for column in write.sets:
+        for column in set(write.sets) - set(table.pk):  # of a pk, T.bulk says all
             found |= {("set", name, column), ("partly", name, column)}
     if not whole and not has("write.value_old_rest"):
         found -= {("set", name, column) for column in write.sets}
