@@ -147,9 +147,9 @@ class Trial:
         if not has("witness.before"):
             self._writers_act(KEEP)
             late = self._ask_witness()
+        self._writers_act(KEEP)
         if not has("time.clock_first"):
             self.reading = self.store.now
-        self._writers_act(KEEP)
         if not has("time.early_first"):
             versions = self.store.read(early)
         self._keep(versions, late)

@@ -24,7 +24,6 @@ KINDS = {
     "value.no_group": "group",
     "value.no_window": "window",
     "value.on": "joined",
-    "join.pk_in_row": "rows",
     "value.position": "position",
     "value.subqueries": "subquery",
     "entry.subquery": "subquery",
@@ -40,10 +39,32 @@ NEEDS = {
         "witness.where",
         "join.",
         "time.",
+        "computed",
+        "write.value",
     ),
     "bulk writes": (".bulk", "cascade", "triggers", "entry.", "time."),
     "odd writes": (".bulk", "cascade", "entry."),
     "interleaving": ("time.", "witness.before"),
+}
+
+
+#: Seeds that find rare things soon; others take tens of thousands of trials.
+SEEDS = {
+    "join.chain_decides": 8,
+    "join.missing": 3,
+    "join.not_in_on": 2,
+    "join.not_in_order": 3,
+    "join.pk_in_row": 16,
+    "value.order": 6,
+    "value.subqueries": 2,
+    "value.where": 2,
+    "write.bulk_pk_update": 5,
+    "write.bulk_replace": 2,
+    "write.cascade_down": 11,
+    "write.cascade_replace": 2,
+    "write.cascade_update": 2,
+    "write.value_old_rest": 3,
+    "write.value_pk": 14,
 }
 
 
@@ -71,7 +92,7 @@ def test_no_answer_is_stale_without_the_clauses_that_are_only_cautious():
 
 @pytest.mark.parametrize("clause", CLAUSES)
 def test_each_clause_is_needed(clause):
-    assert simulate(20000, seed=1, without=[clause], focus=focus(clause)).stale
+    assert simulate(4000, SEEDS.get(clause, 1), [clause], focus(clause)).stale
 
 
 def test_unknown_clauses_are_refused():

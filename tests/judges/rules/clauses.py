@@ -57,7 +57,7 @@ CLAUSES: dict[str, str] = {
     "join.to_one": "T2.fk = T.pk joins any number of rows: T2.any",
     "join.not_in_where": "a row of T2 that WHERE looks at decides about rows that aren't in the answer",
     "join.not_in_order": "a row of T2 that ORDER BY looks at decides about rows that LIMIT cuts off",
-    "join.not_in_on": "T.fk = T2.pk AND more: what more says of T2 decides whether it's found",
+    "join.not_in_on": "JOIN T2 ON T.fk = T2.pk AND more: what more says of T2 may hide a row of T",
     "join.inner_enforced": (
         "INNER JOIN hides a row of T whose T2 is missing, and T2's insert shows it; an enforced foreign key "
         "lets no such row be"
@@ -152,6 +152,10 @@ SPARE: dict[str, str] = {
         "T2~pk does instead of T2.any where a joined row wasn't found: it's the rule by key"
     ),
     "spare.join_pk_in_row": "with T2~pk always, T2's pk need not be in the answer, only T.fk",
+    "spare.left_on": (
+        "LEFT JOIN T2 ON T.fk = T2.pk AND more: T2's row is rested on by the fk, found or not, and hides no "
+        "row of T"
+    ),
     "spare.ignore_bulk": "ON CONFLICT DO NOTHING writes each row as it's given, or not at all",
     "spare.computed_delete": "a delete sets no computed column",
     "spare.witness_single": "a witness with the same joins does for joins, too: T2 has its own rule",

@@ -168,8 +168,6 @@ def draw_predicate(r: random.Random, world: World, table: Table, alias: str, dep
         return _draw_buried(r, world, table, alias, depth)
     column = r.choice(table.all_columns)
     name, named = f"{alias}.{column}", frozenset({(alias, column)})
-    if column == "g":
-        return Predicate(f"{name} {r.choice('=<>')} {r.randrange(4)}", named)
     if kind < 0.4 and table.nullable(column):
         return Predicate(f"{name} IS {r.choice(['', 'NOT '])}NULL", named)
     if kind < 0.6:
@@ -215,7 +213,7 @@ def draw_query(r: random.Random, world: World) -> Query:
         query.base = world.tables["q" if kind == "chained" else r.choice("pttq")]
     if "joins" not in world.omits and (kind in ("joined", "chained") or r.random() < 0.4):
         _draw_joins(r, world, query, kind)
-    query.where = _draw_where(r, world, query, 0.3 if kind in ("joined", "chained") else 0.15)
+    query.where = _draw_where(r, world, query, 0.3 if kind == "joined" else 0.15)
     if kind == "subquery":
         query.where.append(_draw_subquery(r, world, query.base, "m"))
     if kind == "aggregate":
@@ -232,7 +230,7 @@ def _draw_where(r: random.Random, world: World, query: Query, of_joined: float =
     if kind < 0.2:
         where += draw_key(r, base, "m")
     elif kind < 0.96:
-        column = r.choice("ab") if r.random() < 0.6 else r.choice(base.pk[:-1] + base.columns)
+        column = r.choice("ab") if r.random() < 0.6 else r.choice(base.pk[:-1] + base.columns + base.computed)
         where.append(draw_equal(r, base, "m", column, r.random() < 0.1))
     for alias, table in query.aliases().items():
         if "more predicates" not in world.omits and r.random() < (0.5 if alias == "m" else of_joined):
@@ -251,7 +249,7 @@ def _draw_joins(r: random.Random, world: World, query: Query, kind: str) -> None
         if table.fk_to is None:
             return
         joined = world.tables[table.fk_to]
-        more = draw_predicate(r, world, joined, alias, depth=2) if r.random() < 0.1 else None
+        more = draw_predicate(r, world, joined, alias, depth=2) if r.random() < 0.15 else None
         query.joins.append(Join(alias, joined, source, r.random() < 0.55, False, more))
         source, table = alias, joined
         if kind != "chained" and r.random() < 0.6:
@@ -326,7 +324,7 @@ def _of_base(where: list[Predicate]) -> list[Predicate]:
 def _draw_columns(r: random.Random, query: Query, alias: str, table: Table, kind: str) -> list[Output]:
     # 'a' and 'A' are one to DISTINCT, and any of them may be shown.
     names = [name for name in table.all_columns if not (query.distinct and name == "s")]
-    chance = r.random() * (3 if kind in ("joined", "chained") else 1)
+    chance = r.random() * (3 if kind in ("joined", "chained") and alias == "m" else 1)
     if chance < 0.4:
         names = [name for name in names if r.random() < 0.5 or (name in table.pk and r.random() < 0.6)]
     elif chance < 0.5:
@@ -352,7 +350,7 @@ def _draw_order(r: random.Random, query: Query, kind: str) -> None:
 
 def _draw_order_of_rows(r: random.Random, query: Query, kind: str, limited: bool) -> None:
     for alias, table in query.aliases().items():
-        likely = {"joined": 0.4, "chained": 0.4, "position": 0.15}.get(kind, 0.7 if alias == "m" else 0.15)
+        likely = {"joined": 0.4, "chained": 0.2, "position": 0.15}.get(kind, 0.7 if alias == "m" else 0.15)
         if r.random() < likely:
             column = r.choice(table.all_columns)
             query.order.append(

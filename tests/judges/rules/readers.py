@@ -268,7 +268,9 @@ def _decides_about_others(made: Plan, join: Join) -> bool:
     """Whether the joined row has a say in which rows are in the answer, and in which order: it, or one that
     is joined through it, since its fk chooses that one."""
     has = made.has
-    if _is_looked_at(made, join) or (has("join.not_in_on") and join.more is not None):
+    if _is_looked_at(made, join):
+        return True
+    if join.more is not None and has("join.not_in_on" if join.inner else "spare.left_on"):
         return True
     for other in made.query.joins:
         if other.source == join.alias:
@@ -293,7 +295,7 @@ def _may_hide(made: Plan, join: Join, other: Join) -> bool:
     one if this join's row is there whenever T.fk is set, and its fk is set and enforced."""
     has = made.has
     return (
-        (has("join.chain_present") and not _source(made, join).enforced)
+        (has("join.chain_present") and (join.more is not None or not _source(made, join).enforced))
         or (has("join.chain_not_null") and not join.table.fk_not_null)
         or (has("join.chain_enforced") and not join.table.enforced)
         or (has("join.chain_decides") and other.more is not None)

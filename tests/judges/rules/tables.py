@@ -15,6 +15,7 @@ DOMAINS: dict[str, list[object]] = {
     "fk": [1, 2, 3, 4, 5],
     "a": [0, 1, 1, 2],
     "b": [0, 1, 1, 2],
+    "g": [0, 1, 2, 2, 3],
     "u": [0, 1, 2, 3, 4, 5],
     "s": ["a", "A", "b"],
 }
@@ -207,9 +208,9 @@ def _add(r: random.Random, table: Table, connection: sqlite3.Connection) -> None
             there.append(row["id"])
         if table.enforced and not there:
             return
-        if table.enforced or r.random() < 0.4:
+        if table.enforced or r.random() < 0.3:
             row["fk"] = r.choice(there or [1])
-        elif r.random() < 0.4:  # the next automatic pk
+        elif r.random() < 0.7:  # the next automatic pk
             row["fk"] = max(there, default=0) + 1
     connection.execute(
         f"INSERT OR IGNORE INTO {table.name} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",

@@ -41,7 +41,11 @@ ODD_KINDS = ["replace", "upsert", "ignore", "select"]
 
 def draw_write(r: random.Random, world: World, near: Query) -> Write:
     """Any write, but mostly one that touches the query's tables, and columns that it names."""
-    tables = near.tables(world) if r.random() < 0.85 else list(world.tables.values())
+    tables, kind = near.tables(world), r.random()
+    if kind < 0.12:  # what may act on them
+        tables = [world.tables[table.fk_to] for table in tables if table.fk_to and table.enforced] or tables
+    elif kind < 0.2:
+        tables = list(world.tables.values())
     odd = "odd writes" not in world.omits and r.random() < 0.25
     write = Write(r.choice(ODD_KINDS if odd else KINDS), r.choice(tables))
     if write.kind == "update":
@@ -73,7 +77,7 @@ def _draw_insert(r: random.Random, write: Write) -> None:
     columns = [name for name in table.columns if r.random() < 0.85]
     automatic = table.automatic and r.random() < 0.3
     for _ in range(count):
-        row = {} if automatic else {name: _draw_pk(r, table, name) for name in table.pk}
+        row = {} if automatic else {name: _draw_pk(r, table, name, write.kind) for name in table.pk}
         row.update((name, draw_given(r, table, name)) for name in columns)
         write.rows.append(row)
     names = list(write.rows[0])
@@ -87,11 +91,12 @@ def _draw_insert(r: random.Random, write: Write) -> None:
         del write.rows[1:]
 
 
-def _draw_pk(r: random.Random, table: Table, name: str) -> Given:
-    if table.automatic and r.random() < 0.1:
+def _draw_pk(r: random.Random, table: Table, name: str, kind: str) -> Given:
+    """Mostly one that isn't there yet, so that the write succeeds; or one that is, to be replaced."""
+    if table.automatic and kind != "update" and r.random() < 0.1:
         return Given("NULL", None)
     free = [value for value in DOMAINS[name] if (value,) not in table.keys]
-    if table.automatic and free and r.random() < 0.7:
+    if table.automatic and free and kind not in ("replace", "upsert") and r.random() < 0.7:
         value = r.choice(free)
         return Given(literal(value), value)
     return draw_given(r, table, name)
@@ -133,6 +138,8 @@ def _draw_update(r: random.Random, world: World, write: Write, near: list[str]) 
     for name in names:
         changed = name in ("a", "b") and r.random() < 0.12
         write.sets[name] = Given(f"({name} + 1) % 3", Unknown) if changed else draw_given(r, table, name)
+        if name in table.pk:
+            write.sets[name] = _draw_pk(r, table, name, write.kind)
     sets = ", ".join(f"{name} = {given.sql}" for name, given in write.sets.items())
     write.sql = f"UPDATE {table.name} AS m SET {sets}{_where(write)}"
 
