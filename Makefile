@@ -8,9 +8,10 @@ SANITIZERS ?= asan tsan
 FUZZ_SECONDS ?= 20
 MINUTES ?= 10
 CHAINS ?= 20000
+TRIALS ?= 1000000
 export QUICK
 
-.PHONY: help demo judge test test-django test-shadow fuzz-chains test-engine test-sanitizers test-fuzz test-python test-oldest test-matrix bench bench-rows bench-writes lint format clean
+.PHONY: help demo judge simulate-rules test test-django test-shadow fuzz-chains test-engine test-sanitizers test-fuzz test-python test-oldest test-matrix bench bench-rows bench-writes lint format clean
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -64,6 +65,10 @@ judge: ## random programs, races and kill -9 against the database's own word, fo
 	@scripts/venv.sh test
 	scripts/apt.sh postgresql || [ -z "$${CI:-}" ]
 	JUDGE_SECONDS=$$(( $(MINUTES) * 60 / 9 )) .venv/bin/python -m pytest -s tests/judges
+
+simulate-rules: ## the rules of exact invalidation alone: TRIALS=1000000 random queries and writes, none stale
+	@scripts/venv.sh
+	.venv/bin/python -m tests.judges.rules_simulator --trials $(TRIALS)
 
 test-oldest: ## the Python tests on the oldest Python and Django that are supported
 	@scripts/venv.sh matrix
