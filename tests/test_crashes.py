@@ -161,7 +161,7 @@ def assert_seen_when_it_is_there(alias, write, how="kill"):
         else:
             writer.ask(f"names('{alias}')")
             writer.send(f"({how}, {write.format(alias)})")
-            with pytest.raises(RuntimeError, match="OperationalError|Interrupted"):
+            with pytest.raises(RuntimeError, match=r"OperationalError|Interrupted"):
                 writer.receive()
             writer.ask(f"connections['{alias}'].close()")
         assert truth(alias) == ["a"], "the server is still at it"

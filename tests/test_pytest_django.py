@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parent.parent
 
 SETTINGS = """
@@ -106,7 +104,8 @@ def test_the_tests_of_a_project(alias, tmp_path):
     environment.pop("DJANGO_SETTINGS_MODULE")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--create-db", str(tmp_path)],
-        cwd=tmp_path, check=False, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        cwd=tmp_path, check=False, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert "10 passed" in done.stdout
