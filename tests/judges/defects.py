@@ -18,11 +18,11 @@ _Patch = Callable[[], Any]
 
 
 def _forget_a_table() -> Any:
-    """Writes to notes and to tables of many-to-many relations are not noted."""
+    """Writes to areas, to notes and to tables of many-to-many relations are not noted."""
     original = write_set.written
 
     def written(tables: Any) -> Any:
-        return original(table for table in tables if not table.endswith(("_labels", "_note")))
+        return original(table for table in tables if not table.endswith(("_area", "_labels", "_note")))
 
     return mock.patch.object(write_set, "written", written)
 

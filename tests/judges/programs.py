@@ -25,9 +25,11 @@ from .writes import FIRST, WRITES
 Step = Tuple[int, int, int, int]
 #: Reads of the pool that are looked at after each step, and kept in the pool.
 LOOKED_AT, KEPT = 4, 12
+#: Blocks within blocks.
+DEEPEST = 3
 #: Kinds of write and of read that one program has: among all of them two that matter to one another seldom
 #: meet.
-WRITES_OF_ONE, READS_OF_ONE = 10, 8
+WRITES_OF_ONE, READS_OF_ONE = 8, 6
 
 
 class Mismatch(AssertionError):
@@ -93,7 +95,7 @@ class Program:
 
     def step(self, kind: int, which: int, n: int, m: int) -> None:
         actor, other = self.actors if kind % 4 else reversed(self.actors)
-        kind = kind // 4 % 10
+        kind = kind // 4 % 11
         if kind < 4:
             # SQLite lets one connection write at a time; the other would wait for a lock in vain.
             if not (other.blocks and connections[other.alias].vendor == "sqlite"):
@@ -101,10 +103,12 @@ class Program:
         elif kind < 7:
             self.pool.append((self.kinds_of_read[which % READS_OF_ONE], n, m))
             del self.pool[:-KEPT]
-        elif kind == 7:
-            if not (other.blocks and connections[other.alias].vendor == "sqlite"):
+        elif kind < 9:
+            if len(actor.blocks) < DEEPEST and not (
+                other.blocks and connections[other.alias].vendor == "sqlite"
+            ):
                 actor.begin()
-        elif kind == 8:
+        elif kind == 9:
             actor.end()
         else:
             actor.end(Undone())
