@@ -7,8 +7,9 @@ SHELL := /bin/bash
 SANITIZERS ?= asan tsan
 FUZZ_SECONDS ?= 20
 MINUTES ?= 10
+export QUICK
 
-.PHONY: help demo judge test test-django test-engine test-sanitizers test-fuzz test-python test-oldest test-matrix bench lint format clean
+.PHONY: help demo judge test test-django test-engine test-sanitizers test-fuzz test-python test-oldest test-matrix bench bench-rows bench-writes lint format clean
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -40,7 +41,7 @@ test-fuzz: ## fuzz codec and scanner for FUZZ_SECONDS each
 	scripts/fuzz.sh $(FUZZ_SECONDS)
 
 test-python: ## the tests of the Python face, on SQLite and on servers (PostgreSQL, MariaDB …) that they start themselves
-	@scripts/venv.sh test packages
+	@scripts/venv.sh test packages bench
 	scripts/apt.sh postgresql postgresql-15-postgis-3 mariadb-server redis-server memcached faketime || [ -z "$${CI:-}" ]
 	.venv/bin/python -m pytest
 
@@ -64,11 +65,22 @@ test-matrix: ## the Python tests on all supported pairs of Python and Django
 	scripts/apt.sh postgresql postgresql-15-postgis-3 mariadb-server redis-server memcached faketime || [ -z "$${CI:-}" ]
 	.venv/bin/nox
 
-bench: ## the store beside Redis, diskcache and LMDB; hits beside plain Django on SQLite and PostgreSQL
+bench: ## hits, costs and mixed loads beside cacheops and cachalot; the store beside Redis (QUICK=1: a minute, to see that it works)
 	@scripts/venv.sh bench
-	scripts/apt.sh g++ cmake ninja-build libgtest-dev libbenchmark-dev redis-server postgresql
-	scripts/preset.sh release
+	scripts/apt.sh redis-server memcached postgresql
+	if [ -z "$(QUICK)" ]; then
+	  scripts/apt.sh g++ cmake ninja-build libgtest-dev libbenchmark-dev
+	  scripts/preset.sh release
+	fi
 	.venv/bin/python benchmarks/run.py
+
+bench-writes: ## hit rates and needless misses under 0.1 to 50 % writes, beside cacheops and cachalot (QUICK=1)
+	@scripts/venv.sh bench
+	scripts/apt.sh redis-server memcached postgresql
+	.venv/bin/python benchmarks/run_writes.py
+bench-rows: ## what making results of rows costs: from_db and pickle beside both tiers of the engine, in µs
+	@scripts/venv.sh bench
+	.venv/bin/python benchmarks/rows.py
 
 lint: ## ruff, mypy and clang-format, as CI runs them
 	@scripts/venv.sh lint

@@ -21,6 +21,8 @@ VENDORS = os.environ.get("CACHE_ME_TEST_VENDORS", "default postgresql mysql").sp
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if _hands_out_tests(config):
+        return
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     os.environ["CACHE_ME_TEST_SQLITE"] = os.path.join(_folder, "shop.sqlite3")
     os.environ["CACHE_ME_TEST_STORE"] = tempfile.mkdtemp(
@@ -43,9 +45,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    if _hands_out_tests(config):
+        return
     _remove_version_files()
     shutil.rmtree(_folder, ignore_errors=True)
     shutil.rmtree(os.environ["CACHE_ME_TEST_STORE"], ignore_errors=True)
+
+
+def _hands_out_tests(config: pytest.Config) -> bool:
+    """Whether this is pytest-xdist's own process, which runs no test; each of its workers has its servers."""
+    return bool(config.getoption("numprocesses", None)) and not hasattr(config, "workerinput")
 
 
 def _start_postgresql() -> None:
@@ -185,6 +194,19 @@ def settings_off():
     from django.test import override_settings
 
     return lambda: override_settings(DJANGO_CACHE_ME_ON=False)
+
+
+@pytest.fixture(params=["fast", "portable"])
+def tier(request: pytest.FixtureRequest):
+    """Both ways in which the engine makes instances."""
+    from django_cache_me import _engine
+
+    was = _engine.fast_tier()
+    _engine.use_fast_tier(request.param == "fast")
+    if _engine.fast_tier() is not (request.param == "fast"):
+        pytest.skip("no fast tier in this Python")
+    yield request.param
+    _engine.use_fast_tier(was)
 
 
 def _started(server):

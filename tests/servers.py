@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 
 class ServerMissing(Exception):
@@ -222,9 +223,12 @@ class Redis:
             time.sleep(0.01)
 
     def flush(self) -> None:
+        self.command("FLUSHALL")
+
+    def command(self, *words: str) -> Any:
         import redis
 
-        redis.Redis(unix_socket_path=self.socket).flushall()
+        return redis.Redis(unix_socket_path=self.socket).execute_command(*words)
 
     def kill(self) -> None:
         """Stop it at once; :meth:`start` begins with an empty one."""

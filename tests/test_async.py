@@ -129,7 +129,7 @@ def test_manual_transactions_get_their_warmers_when_they_end(sqlite):
 class CeleryWorker:
     """A real worker in a process of its own."""
 
-    def __init__(self, broker, transport, queue="celery"):
+    def __init__(self, broker, transport, queue, log):
         self.environment = {
             **os.environ,
             "CACHE_ME_TEST_BROKER": broker,
@@ -139,7 +139,7 @@ class CeleryWorker:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "celery", "-A", "tests.celery_app", "worker", "--pool=solo",
              "--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "warning", "-Q", queue],
-            env=self.environment,
+            env=self.environment, stderr=log,
         )  # fmt: skip
 
     def stop(self):
@@ -189,10 +189,14 @@ def waiting(app, queue="celery"):
         return channel._size(queue)
 
 
-def test_a_worker_warms_and_the_next_read_is_a_hit(sqlite, celery, broker):
-    worker = CeleryWorker(*broker)
+def test_a_worker_warms_and_the_next_read_is_a_hit(sqlite, celery, broker, request, tmp_path):
+    """On one of the brokers by a queue of its own. A warmer that fails is in the worker's log."""
+    queue = "warmers" if "filesystem" in request.node.name else "celery"
+    settings = {**ASYNC, "DJANGO_CACHE_ME_CELERY_QUEUE": None if queue == "celery" else queue}
+    with (tmp_path / "log").open("w") as log:
+        worker = CeleryWorker(*broker, queue, log)
     try:
-        with override_settings(**ASYNC):
+        with override_settings(**settings):
             with transaction.atomic():
                 Category.objects.create(name="a")
             assert warmers.calls == [], "it was done here"
@@ -204,10 +208,29 @@ def test_a_worker_warms_and_the_next_read_is_a_hit(sqlite, celery, broker):
                 break
             assert worker.process.poll() is None
             time.sleep(0.1)
-        assert result.hits == 1, "the worker filled nothing"
+        assert result.hits == 1, f"the worker filled nothing: {(tmp_path / 'log').read_text()}"
         assert found == ["a"]
+        lines = (tmp_path / "log").read_text()
+        assert "The warmer tests.warmers.failing failed: ValueError: this warmer fails" in lines
     finally:
         worker.stop()
+
+
+def test_freshness_never_waits_for_a_worker(sqlite, celery):
+    """Nobody works at the queue: the commit itself bumps the versions."""
+    with override_settings(**ASYNC):
+        Category.objects.create(name="a")
+        assert read() == ["a"]
+        assert assert_hit("default", read) == ["a"]
+        for name in ("b", "c"):
+            Category.objects.update(name=name)
+            assert read() == [name]
+        with transaction.atomic():
+            Category.objects.update(name="d")
+        assert read() == ["d"]
+    assert warmers.calls == []
+    assert waiting(celery) == 4
+    celery.control.purge()
 
 
 def test_the_task_is_enqueued_after_the_commit_and_not_after_a_rollback(sqlite, celery, broker):
@@ -282,7 +305,7 @@ def test_without_celery_it_runs_here():
 import sys
 class Blocker:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("celery", "kombu"):
+        if name.partition(".")[0] in ("celery", "kombu", "redis", "django_redis", "pymemcache"):
             raise ImportError(name)
 sys.meta_path.insert(0, Blocker())
 import django
@@ -324,6 +347,13 @@ def test_djangos_own_tasks(sqlite, monkeypatch):
         assert warmers.calls == []
         result.task.call(*result.args, **result.kwargs)
         assert warmers.calls == ["categories"]
+        assert assert_hit("default", read) == ["a"], "the failing warmer did no harm"
+        with contextlib.suppress(KeyError), transaction.atomic():
+            Category.objects.create(name="rolled back")
+            raise KeyError
+        assert len(default_task_backend.results) == 1
+        Category.objects.filter(name="a").update(name="fresh")
+        assert read() == ["fresh"], "freshness doesn't wait for the task"
     immediate = {"default": {"BACKEND": "django.tasks.backends.immediate.ImmediateBackend"}}
     with override_settings(**ASYNC, TASKS=immediate):
         Category.objects.create(name="b")

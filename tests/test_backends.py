@@ -15,7 +15,12 @@ import pytest
 from tests.stores.test_protocol import KINDS, caches_of
 
 #: What each backend has to pass, besides the shared memory's own run of everything.
-MODULES = ["tests/test_contract.py", "tests/test_processes.py", "tests/test_queries.py"]
+MODULES = [
+    "tests/test_contract.py",
+    "tests/test_contract_settings.py",
+    "tests/test_processes.py",
+    "tests/test_queries.py",
+]
 
 
 DUMMY = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
@@ -25,7 +30,9 @@ DUMMY = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
 def test_the_contract_holds_on(kind, request, tmp_path):
     entry = DUMMY if kind == "dummy" else caches_of(kind, request, tmp_path)
     # All kinds of query on one of them: what they ask of a store is the same on all.
-    modules = MODULES if kind == "redis" else MODULES[:2]
+    modules = MODULES if kind == "redis" else MODULES[:-1]
+    if "redis" in kind:
+        request.getfixturevalue("redis").command("CONFIG", "RESETSTAT")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *modules,
          *(["-m", "not keeps"] if kind == "dummy" else [])],
@@ -38,3 +45,7 @@ def test_the_contract_holds_on(kind, request, tmp_path):
     assert done.returncode == 0, done.stdout[-5000:]
     assert " passed" in done.stdout
     print(done.stdout.splitlines()[-1])
+    if "redis" in kind:
+        called = set(request.getfixturevalue("redis").command("INFO", "commandstats"))
+        assert {"cmdstat_mget", "cmdstat_set"} <= called
+        assert not called & {"cmdstat_keys", "cmdstat_scan"}, "found by scanning keys"

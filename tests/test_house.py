@@ -83,3 +83,15 @@ def test_links_between_documents_lead_somewhere(path):
             headings = re.findall(r"^#+ (.*)$", found.read_text(), re.MULTILINE)
             anchors = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
             assert anchor in anchors, f"{target}#{anchor}"
+
+
+def test_every_promise_of_the_contract_names_tests_that_are_there():
+    text = (ROOT / "docs" / "contract.md").read_text()
+    rows = [line for line in text.splitlines() if re.match(r"\| (?!promise|---)", line)]
+    assert len(rows) > 60
+    for row in rows:
+        named = re.findall(r"`([\w/]+\.py)::(\w+)`", row)
+        assert named or re.search(r"make test-matrix|`conftest\.py`|\]\(", row), row
+        for file, test in named:
+            source = (ROOT / "tests" / file).read_text()
+            assert re.search(rf"^def {test}\(", source, re.MULTILINE), f"{file}::{test}"

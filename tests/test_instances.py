@@ -76,6 +76,13 @@ def picture(value, seen=None):
         return (type(value), [picture(one, seen) for one in value])
     if isinstance(value, memoryview):  # whose repr is an address
         return (type(value), bytes(value))
+    if hasattr(value, "hexewkb"):  # a geometry
+        return (type(value), value.hexewkb)
+    if " at 0x" in repr(value):  # an object whose repr is its address
+        if id(value) in seen:
+            return ("the same as", seen[id(value)])
+        seen[id(value)] = len(seen)
+        return (type(value), picture(getattr(value, "__dict__", None), seen))
     return (type(value), repr(value))
 
 
@@ -122,7 +129,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_instances_equal_djangos(shapes, shape, settings_off, monkeypatch):
+def test_instances_equal_djangos(shapes, shape, settings_off, monkeypatch, tier):
     make, built_by_engine = SHAPES[shape]
     ask = lambda: list(make().using(shapes).order_by("pk"))  # noqa: E731
     with settings_off():
@@ -136,12 +143,13 @@ def test_instances_equal_djangos(shapes, shape, settings_off, monkeypatch):
 
     monkeypatch.setattr("django_cache_me.reading.fetch.building_plan", spy)
     assert picture(assert_miss(shapes, ask)) == truth
-    assert picture(assert_hit(shapes, ask)) == truth
+    for _ in range(3):  # places are known after the first, decoded values after the second
+        assert picture(assert_hit(shapes, ask)) == truth
     assert picture(pickle.loads(pickle.dumps(assert_hit(shapes, ask)))) == picture(
         pickle.loads(pickle.dumps(ask()))
     )
     assert [plan is not None for plan in plans] == [built_by_engine] * len(plans)
-    assert len(plans) == 4
+    assert len(plans) == 6
 
 
 @pytest.mark.parametrize("signal", [pre_init, post_init])
@@ -164,7 +172,7 @@ def test_receivers_of_init_signals_are_called(shapes, signal):
     assert heard == [Listened]
 
 
-def test_known_related_objects_are_the_very_ones(shapes, settings_off):
+def test_known_related_objects_are_the_very_ones(shapes, settings_off, tier):
     def ask():
         one = Plain.objects.using(shapes).get(name="one")
         found = list(one.first_of.all())
@@ -185,7 +193,7 @@ def test_known_related_objects_are_the_very_ones(shapes, settings_off):
     assert ask_deferred() == ask_deferred() == truth_of_deferred
 
 
-def test_prefetched_objects_equal_djangos(shapes, settings_off):
+def test_prefetched_objects_equal_djangos(shapes, settings_off, tier):
     def ask():
         return picture(
             list(
@@ -202,7 +210,7 @@ def test_prefetched_objects_equal_djangos(shapes, settings_off):
 
 
 @pytest.mark.skipif(django.VERSION < (6, 1), reason="fetch modes came with Django 6.1")
-def test_fetch_modes(shapes, settings_off):
+def test_fetch_modes(shapes, settings_off, tier):
     from django.core.exceptions import FieldFetchBlocked
     from django.db.models import FETCH_ONE, FETCH_PEERS, FETCH_RAISE
 
@@ -221,7 +229,7 @@ def test_fetch_modes(shapes, settings_off):
                 found[0].first  # noqa: B018
 
 
-def test_every_hit_makes_new_objects(shapes):
+def test_every_hit_makes_new_objects(shapes, tier):
     ask = lambda: list(Linked.objects.using(shapes).select_related("first"))  # noqa: E731
     ask()
     first, second = assert_hit(shapes, ask), assert_hit(shapes, ask)
@@ -232,7 +240,7 @@ def test_every_hit_makes_new_objects(shapes):
     assert assert_hit(shapes, ask)[0].first.name == "one"
 
 
-def test_nothing_leaks(shapes):
+def test_nothing_leaks(shapes, tier):
     ask = lambda: list(Linked.objects.using(shapes).select_related("first", "target"))  # noqa: E731
     ask()
 
@@ -252,7 +260,7 @@ def test_nothing_leaks(shapes):
     assert all(abs(now - then) < 200 for now, then in zip(after, before)), (before, after)
 
 
-def test_threads_build_at_once(shapes):
+def test_threads_build_at_once(shapes, tier):
     Plain.objects.using(shapes).bulk_create(Plain(name=str(n), number=n) for n in range(2000))
     ask = lambda: list(Plain.objects.using(shapes).order_by("pk"))  # noqa: E731
     truth = picture(ask())

@@ -8,17 +8,20 @@ import decimal
 
 import django
 import pytest
-from django.db import connections, models
+from django.contrib.contenttypes.models import ContentType
+from django.db import connections, models, transaction
 from django.db.models import (
     Avg,
     Case,
     Count,
     Exists,
     F,
+    FilteredRelation,
     Max,
     OuterRef,
     Prefetch,
     Q,
+    RowRange,
     StdDev,
     Subquery,
     Sum,
@@ -26,8 +29,9 @@ from django.db.models import (
     When,
     Window,
 )
-from django.db.models.functions import Coalesce, Concat, Lower, Rank, TruncMonth
+from django.db.models.functions import Coalesce, Concat, Lag, Lower, Rank, TruncMonth
 
+from tests.judges.models import Area, Item, Note
 from tests.looking import assert_hit, assert_miss, seen
 from tests.shop.models import Category, Detail, Plain, Product, Review, Tag
 
@@ -36,6 +40,12 @@ from .test_reading import make_product
 
 @pytest.fixture
 def shop(alias):
+    with transaction.atomic(using=alias):
+        stock(alias)
+    return alias
+
+
+def stock(alias):
     fruit = Category.objects.using(alias).create(name="fruit")
     roots = Category.objects.using(alias).create(name="roots", parent=fruit)
     for number, name in enumerate(["apple", "pear", "plum", "beet", "fig"]):
@@ -52,7 +62,6 @@ def shop(alias):
         Review.objects.using(alias).create(product=product, text=f"{name} is good")
         product.tags.add(Tag.objects.using(alias).get_or_create(word=name[0])[0])
     Detail.objects.using(alias).create(product=product, text="small")
-    return alias
 
 
 def by_pk(alias):
@@ -188,9 +197,121 @@ QUERIES = {
         .order_by("pk")
         .prefetch_related(Prefetch("products", by_pk(a).filter(price__lt=2), to_attr="cheap"))
     ],
+    "prefetch nested in Prefetch": lambda a: [
+        [[(t.word, t.pk) for t in p.kept] for p in c.listed]
+        for c in Category.objects.using(a)
+        .order_by("pk")
+        .prefetch_related(
+            Prefetch(
+                "products",
+                by_pk(a).prefetch_related(
+                    Prefetch("tags", Tag.objects.using(a).order_by("word"), to_attr="kept")
+                ),
+                to_attr="listed",
+            )
+        )
+    ],
+    "distinct on": lambda a: list(by_pk(a).order_by("category", "-price").distinct("category")),
+    "earliest of several": lambda a: Product.objects.using(a).earliest("category", "-price"),
+    "latest of several": lambda a: Product.objects.using(a).latest("active", "made"),
+    "in_bulk of some": lambda a: Product.objects.using(a).in_bulk(
+        list(by_pk(a).values_list("pk", flat=True)[:2])
+    ),
+    "in_bulk of none": lambda a: Tag.objects.using(a).in_bulk(["none"], field_name="word"),
+    "first without order": lambda a: Category.objects.using(a).first(),
+    "last reversed": lambda a: by_pk(a).reverse().last(),
+    "dates backwards": lambda a: list(Product.objects.using(a).dates("made", "year", order="DESC")),
+    "datetimes in a zone": lambda a: list(
+        Product.objects.using(a).datetimes("added", "hour", tzinfo=datetime.timezone.utc)
+    ),
+    "named with expressions": lambda a: list(
+        by_pk(a).annotate(low=Lower("name")).values_list("name", "low", "category__name", named=True)
+    ),
+    "slice with a step": lambda a: by_pk(a)[0:5:2],
+    "slice of a union": lambda a: list(by_pk(a).order_by().union(by_pk(a).order_by()).order_by("name")[1:3]),
+    "union all of values": lambda a: list(
+        by_pk(a)
+        .order_by()
+        .values_list("name")
+        .union(Tag.objects.using(a).order_by().values_list("word"), all=True)
+        .order_by("name")
+    ),
+    "count of a union": lambda a: by_pk(a).order_by().union(by_pk(a).order_by()).count(),
+    "exists annotated": lambda a: list(
+        Category.objects.using(a)
+        .annotate(dear=Exists(Product.objects.filter(category=OuterRef("pk"), price__gt=3)))
+        .order_by("pk")
+        .values_list("name", "dear")
+    ),
+    "window with partition and frame": lambda a: list(
+        by_pk(a)
+        .annotate(
+            so_far=Window(
+                Sum("weight"),
+                partition_by=F("category"),
+                order_by=F("pk").asc(),
+                frame=RowRange(start=None, end=0),
+            ),
+            before=Window(Lag("name"), order_by=F("pk").asc()),
+        )
+        .values_list("name", "so_far", "before")
+    ),
+    "conditional aggregate": lambda a: Product.objects.using(a).aggregate(
+        dear=Count("pk", filter=Q(price__gt=2)), cheap=Sum(Case(When(price__lte=2, then=1), default=0))
+    ),
+    "conditional order": lambda a: list(
+        Product.objects.using(a).order_by(Case(When(name="fig", then=0), default=1), "name")
+    ),
+    "conditional filter": lambda a: list(
+        by_pk(a).filter(
+            Case(
+                When(active=True, then=Value(True)), default=Value(False), output_field=models.BooleanField()
+            )
+        )
+    ),
+    "filter of a window": lambda a: list(
+        by_pk(a).annotate(r=Window(Rank(), order_by=F("weight").desc())).filter(r__lte=2)
+    ),
+    "alias": lambda a: list(by_pk(a).alias(n=Count("reviews")).filter(n=1)),
+    "filtered relation": lambda a: list(
+        Category.objects.using(a)
+        .annotate(dear=FilteredRelation("products", condition=Q(products__price__gt=2)))
+        .filter(dear__isnull=False)
+        .values_list("name", "dear__name")
+        .order_by("dear__name")
+    ),
+    "extra tables": lambda a: list(
+        by_pk(a).extra(
+            tables=["shop_category"], where=["shop_category.id = category_id", "shop_category.name = 'roots'"]
+        )
+    ),
+    "extra order": lambda a: list(Product.objects.using(a).extra(order_by=["-name"])),
+    "raw with translations": lambda a: [
+        p.name
+        for p in Product.objects.using(a).raw(
+            "SELECT id, word AS w FROM shop_tag ORDER BY id", translations={"w": "name"}
+        )
+    ],
+    "raw prefetched": lambda a: [
+        sorted(t.word for t in p.tags.all())
+        for p in Product.objects.using(a)
+        .raw("SELECT * FROM shop_product ORDER BY id")
+        .prefetch_related("tags")
+    ],
+    "related manager filtered": lambda a: list(
+        Category.objects.using(a).get(name="roots").products.filter(price__gt=1).order_by("pk")
+    ),
+    "related manager counted": lambda a: Category.objects.using(a).get(name="roots").products.count(),
+    "children of a self reference": lambda a: [
+        [one.name for one in c.children.all()] for c in Category.objects.using(a).order_by("pk")
+    ],
+    "no rows by name": lambda a: list(by_pk(a).filter(name="none").values_list("name", flat=True)),
     "contains": lambda a: by_pk(a).filter(active=True).contains(by_pk(a).get(name="fig")),
     "empty list": lambda a: list(by_pk(a).filter(name="none")),
 }
+
+#: The first version of Django that can ask it.
+SINCE = {"contains": (4, 0), "filter of a window": (4, 2)}
 
 
 def look(value):
@@ -214,8 +335,10 @@ def look(value):
 @pytest.mark.parametrize("kind", QUERIES)
 def test_every_kind_of_query(shop, kind, settings_off):
     ask = QUERIES[kind]
-    if kind == "contains" and django.VERSION < (4, 0):
-        pytest.skip("QuerySet.contains() came with Django 4.0")
+    if SINCE.get(kind, (3, 2)) > django.VERSION:
+        pytest.skip("Django could not ask this yet")
+    if kind == "distinct on" and not connections[shop].features.can_distinct_on_fields:
+        pytest.skip("this database has no DISTINCT ON")
     if kind == "raw with names" and not connections[shop].features.supports_paramstyle_pyformat:
         pytest.skip("SQLite takes names from Django 4.2 on")
     if kind in ("intersection", "difference") and not getattr(
@@ -246,6 +369,74 @@ def look_or_error(ask, alias):
         return look(ask(alias))
     except Exception as error:
         return type(error), str(error)
+
+
+def with_generic_prefetch(alias):
+    from django.contrib.contenttypes.prefetch import GenericPrefetch
+
+    lookup = GenericPrefetch(
+        "thing", [Area.objects.using(alias).all(), Item.objects.using(alias).only("name")]
+    )
+    notes = Note.objects.using(alias).order_by("pk").prefetch_related(lookup)
+    return [(note.thing.name, bool(note.thing.get_deferred_fields())) for note in notes]
+
+
+#: What is asked of generic relations, in both directions.
+GENERIC = {
+    "reverse manager": lambda a: [note.text for note in Item.objects.using(a).get(name="b").notes.all()],
+    "reverse prefetch": lambda a: [
+        [note.text for note in item.notes.all()]
+        for item in Item.objects.using(a).order_by("pk").prefetch_related("notes")
+    ],
+    "reverse Prefetch": lambda a: [
+        [note.text for note in item.kept]
+        for item in Item.objects.using(a)
+        .order_by("pk")
+        .prefetch_related(Prefetch("notes", Note.objects.using(a).filter(text="on a"), to_attr="kept"))
+    ],
+    "forward": lambda a: [note.thing.name for note in Note.objects.using(a).order_by("pk")],
+    "forward prefetch": lambda a: [
+        note.thing.name for note in Note.objects.using(a).order_by("pk").prefetch_related("thing")
+    ],
+    "nested prefetch": lambda a: [
+        [note.text for note in item.notes.all()]
+        for area in Area.objects.using(a).prefetch_related("items__notes")
+        for item in sorted(area.items.all(), key=lambda item: item.name)
+    ],
+    "filter across": lambda a: list(Item.objects.using(a).filter(notes__text="on b")),
+    "count across": lambda a: list(
+        Item.objects.using(a).annotate(n=Count("notes")).order_by("pk").values_list("name", "n")
+    ),
+    "GenericPrefetch": lambda a: with_generic_prefetch(a),
+}
+
+
+@pytest.mark.parametrize("kind", GENERIC)
+def test_generic_relations(alias, kind, settings_off):
+    if kind == "GenericPrefetch" and django.VERSION < (5, 0):
+        pytest.skip("GenericPrefetch came with Django 5.0")
+    if alias != "default" and kind in ("forward", "forward prefetch", "GenericPrefetch"):
+        # Django itself looks there for what a generic key points to.
+        pytest.skip("Django's generic keys find their types in the default database")
+    area = Area.objects.using(alias).create(name="area")
+    for name in "ab":
+        item = Item.objects.using(alias).create(name=name, slug=name, area=area)
+        item.notes.create(text=f"on {name}")
+    kind_of_area = ContentType.objects.db_manager(alias).get_for_model(Area)
+    if alias == "default":
+        Note.objects.using(alias).create(content_type=kind_of_area, object_id=area.pk, text="on the area")
+    ask = lambda: look(GENERIC[kind](alias))  # noqa: E731
+    with settings_off():
+        truth = ask()
+    assert assert_miss(alias, ask) == truth
+    assert assert_hit(alias, ask) == truth
+    Item.objects.using(alias).filter(name="a").update(name="c")
+    Item.objects.using(alias).get(name="b").notes.create(text="more")
+    Note.objects.using(alias).filter(text="on b").delete()
+    with settings_off():
+        truth = ask()
+    assert ask() == truth
+    assert ask() == truth
 
 
 def test_missing_rows_are_answers_too(shop):
@@ -280,42 +471,80 @@ def test_iterator_prefetches_in_chunks(shop):
         assert assert_hit(shop, read) == names
 
 
+async def _all(queryset):
+    return [one async for one in queryset]
+
+
+#: Asynchronous form -> a coroutine function of a queryset of products.
+ASYNCHRONOUS = {
+    "async for": lambda q: _all(q),
+    "aiterator": lambda q: _all(q.aiterator()),
+    "values_list": lambda q: _all(q.values_list("name", flat=True)),
+    "values": lambda q: _all(q.values("name", "category__name")),
+    "prefetched": lambda q: _all(q.prefetch_related("tags")),
+    "select_related": lambda q: _all(q.select_related("category")),
+    "raw": lambda q: _all(q.raw("SELECT id, name FROM shop_product ORDER BY id")),
+    "acount": lambda q: q.acount(),
+    "aexists": lambda q: q.aexists(),
+    "afirst": lambda q: q.afirst(),
+    "alast": lambda q: q.alast(),
+    "aearliest": lambda q: q.aearliest("made"),
+    "alatest": lambda q: q.alatest("made"),
+    "aget": lambda q: q.aget(name="fig"),
+    "aaggregate": lambda q: q.aaggregate(n=Count("*")),
+    "ain_bulk": lambda q: q.ain_bulk(),
+    "dates": lambda q: _all(q.dates("made", "month")),
+    "slice": lambda q: _all(q[1:3]),
+}
+
+
 @pytest.mark.skipif(django.VERSION < (4, 1), reason="asynchronous querysets came with Django 4.1")
-def test_asynchronous_forms(shop):
+@pytest.mark.parametrize("form", ASYNCHRONOUS)
+def test_asynchronous_forms(shop, form, settings_off):
     def ask():
         async def read():
-            query = by_pk(shop).filter(active=True)
-            return [
-                look([p async for p in query]),
-                look([p async for p in query.aiterator()]),
-                await query.all().acount(),
-                await query.all().aexists(),
-                look(await query.all().afirst()),
-                look(await query.aget(name="fig")),
-                look(await query.aaggregate(n=Count("*"))),
-                look([v async for v in query.values_list("name", flat=True)]),
-                look(await query.ain_bulk()),
-            ]
+            return look(await ASYNCHRONOUS[form](by_pk(shop).filter(active=True)))
 
         return asyncio.run(read())
 
     # Asynchronous reads run in a thread of their own, with a connection of its own.
     connections[shop].close()
-    first = ask()
-    before = hits()
-    assert ask() == first
-    assert hits() == before + 9
-    Product.objects.using(shop).filter(name="fig").update(price=99)
-    assert ask() != first
+    with settings_off():
+        truth = ask()
+    if form == "aiterator":
+        list(by_pk(shop).filter(active=True))  # it fills nothing itself
+    assert ask() == truth
+    with seen(shop) as result:
+        assert ask() == truth
+    assert (result.hits >= 1, result.misses, result.passed) == (True, 0, {})
+    Product.objects.using(shop).filter(name="fig").update(name="kiwi", price=99, made="2025-01-01")
+    Product.objects.using(shop).filter(name="apple").delete()
+    with settings_off():
+        truth = look_or_error(lambda alias: ask(), shop)
+    assert look_or_error(lambda alias: ask(), shop) == truth
 
 
-def hits():
-    from django_cache_me import stats
+@pytest.mark.skipif(django.VERSION < (4, 1), reason="asynchronous querysets came with Django 4.1")
+def test_asynchronous_forms_that_ask_the_database(shop):
+    connections[shop].close()
+    product = by_pk(shop).get(name="fig")
+    for ask, reason in (
+        (lambda: by_pk(shop).aexplain(), "explain"),
+        (lambda: product.arefresh_from_db(), "refresh_from_db"),
+    ):
+        if reason == "refresh_from_db" and django.VERSION < (4, 2):
+            continue  # which brought it
 
-    return stats()["hits"]
+        async def read():
+            return await ask()  # noqa: B023
+
+        for _ in range(2):
+            with seen(shop) as result:
+                asyncio.run(read())
+            assert (result.hits, result.passed) == (0, {reason: 1})
 
 
-def test_pickled_querysets_find_the_entry(shop):
+def test_pickled_querysets_find_the_entry(shop, settings_off):
     import pickle
 
     query = by_pk(shop).filter(active=True)
@@ -323,12 +552,28 @@ def test_pickled_querysets_find_the_entry(shop):
     again = by_pk(shop).none()
     again.query = pickle.loads(pickle.dumps(query.query))
     assert assert_hit(shop, lambda: list(again)) == list(query)
+    # A queryset that is pickled takes its results along, those of a hit too.
+    with settings_off():
+        plain = by_pk(shop).filter(active=True)
+        list(plain)
+    taken = by_pk(shop).filter(active=True)
+    assert_hit(shop, lambda: list(taken))
+    with seen(shop) as result:
+        assert look(pickle.loads(pickle.dumps(taken))) == look(pickle.loads(pickle.dumps(plain)))
+    assert (result.statements, result.hits, result.misses) == ([], 0, 0)
 
 
 def test_explain_asks_the_database(shop):
     list(by_pk(shop))
     for _ in range(2):
-        assert_miss(shop, lambda: by_pk(shop).explain())
+        with seen(shop) as result:
+            assert by_pk(shop).explain()
+        assert len(result.statements) == 1
+        assert (result.hits, result.fills, result.passed) == (0, 0, {"explain": 1})
+    with seen(shop) as result:
+        Plain.objects.using(shop).explain()
+        by_pk(shop).no_cache().explain()
+    assert result.passed == {}
 
 
 def test_count_of_an_evaluated_queryset_asks_nobody(shop):

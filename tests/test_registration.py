@@ -105,6 +105,8 @@ def test_wrong_options_class(wrong):
         ({"timeout": 0}, "not 0"),
         ({"timeout": -1}, "not -1"),
         ({"timeout": True}, "not True"),
+        ({"timeout": float("nan")}, "not nan"),
+        ({"timeout": 10**30}, "not 1000000"),
     ],
 )
 @pytest.mark.parametrize("style", ["class", "instance"])

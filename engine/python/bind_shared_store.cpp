@@ -17,7 +17,7 @@
 #include "cache_me/version_table.hpp"
 #include "engine_error.hpp"
 #include "packed_numbers.hpp"
-#include "row_builder.hpp"
+#include "result_plan.hpp"
 #include "row_codec.hpp"
 #include "unsupported_type.hpp"
 
@@ -92,7 +92,7 @@ nb::object get_rows(SharedStore& store, const nb::bytes& key, const VersionTable
 }
 
 nb::object get_instances(SharedStore& store, const nb::bytes& key, const VersionTable& versions,
-                         std::uint64_t fingerprint, std::uint64_t not_younger_than, const InstancePlan& plan,
+                         std::uint64_t fingerprint, std::uint64_t not_younger_than, const ResultPlan& plan,
                          nb::str database, nb::handle mode) {
   PyObject* const fetch_mode = mode.is_none() ? nullptr : mode.ptr();
   return get_entry(store, key, versions, fingerprint, not_younger_than,
@@ -111,6 +111,21 @@ const char* put_rows(SharedStore& store, const nb::bytes& key, std::uint64_t fin
   Unknown unknown;
   raise_unless_encoded(encode_rows(encoder, rows.ptr(), unknown), unknown);
   return name_of(store.put(view_of(key), encoder.bytes(), ttl_ms));
+}
+
+std::vector<std::uint64_t> changed_dependencies(SharedStore& store, const nb::bytes& key,
+                                                const VersionTable& versions, std::uint64_t fingerprint) {
+  std::string bytes;
+  std::vector<std::uint64_t> changed;
+  if (!store.get(view_of(key), bytes)) return changed;
+  const std::optional<Entry> entry = parse_entry(bytes);
+  if (!entry || entry->head.fingerprint != fingerprint) return changed;
+  for (std::size_t n = 0; n < entry->head.dependencies.size(); ++n) {
+    const std::uint64_t one[1] = {entry->head.dependencies[n]};
+    const std::uint64_t before[1] = {entry->head.versions[n]};
+    if (!versions.unchanged(entry->head.epoch, one, before)) changed.push_back(one[0]);
+  }
+  return changed;
 }
 
 nb::dict stats_of(SharedStore& store) {
@@ -201,14 +216,16 @@ void register_shared_store(nb::module_& module) {
       .def("get_instances", &get_instances, "key"_a, "versions"_a, "fingerprint"_a, "not_younger_than"_a,
            "plan"_a, "database"_a, "mode"_a.none(),
            nb::sig("def get_instances(self, key: bytes, versions: VersionTable, fingerprint: int, "
-                   "not_younger_than: int, plan: InstancePlan, database: str, mode: typing.Any) -> "
+                   "not_younger_than: int, plan: ResultPlan, database: str, mode: typing.Any) -> "
                    "list[typing.Any] | None"),
-           "The same, as new instances.")
+           "The same, as the new results of a plan.")
       .def("put", &put_rows, "key"_a, "fingerprint"_a, "rows"_a, "dependencies"_a, "reading"_a, "ttl_ms"_a,
            nb::sig("def put(self, key: bytes, fingerprint: int, rows: list[typing.Any], dependencies: bytes, "
                    "reading: bytes, "
                    "ttl_ms: int) -> str"),
            "'stored', or why not. `reading` is what VersionTable.read() gave. Raises UnsupportedType.")
+      .def("changed", &changed_dependencies, "key"_a, "versions"_a, "fingerprint"_a,
+           "The dependencies of the entry whose versions are not what they were; none if there is no entry.")
       .def("get_bytes", &get_bytes, "key"_a, "The value as it is.")
       .def(
           "put_bytes",

@@ -9,6 +9,7 @@
 
 #include "bindings.hpp"
 #include "cache_me/sql_scanner.hpp"
+#include "dialect.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -17,13 +18,6 @@ namespace cache_me::python {
 namespace {
 
 using Names = std::vector<std::pair<std::string, std::string>>;
-
-Dialect dialect_named(std::string_view name) {
-  if (name == "sqlite") return Dialect::sqlite;
-  if (name == "postgresql") return Dialect::postgresql;
-  if (name == "mysql") return Dialect::mysql;
-  throw nb::value_error("dialect must be 'sqlite', 'postgresql' or 'mysql'");
-}
 
 Names pairs_of(const std::vector<TableName>& tables) {
   Names names;

@@ -3,6 +3,7 @@
 
 #include <nanobind/nanobind.h>
 
+void register_dependency_rules(nanobind::module_& module);
 void register_row_builder(nanobind::module_& module);
 void register_row_codec(nanobind::module_& module);
 void register_sql_scanner(nanobind::module_& module);

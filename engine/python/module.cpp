@@ -13,6 +13,7 @@ NB_MODULE(_engine, module) {
   register_row_codec(module);
   register_row_builder(module);
   register_sql_scanner(module);
+  register_dependency_rules(module);
   register_version_table(module);
   register_shared_store(module);
 }

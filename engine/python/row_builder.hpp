@@ -4,30 +4,27 @@
 // order of its __dict__ and that of its _state, in types, and in which objects are shared. What a model must
 // be like for that to hold is decided in Python (reading/building.py); a plan is only made for such models.
 //
-// How: the type's own allocator, then the instance's __dict__ filled in the order in which Django's __init__
-// sets attributes. That goes past descriptors with a __set__, of which only ForeignKeyDeferredAttribute is
-// admitted: what it does is done here (see State).
-//
-// All functions need the GIL (or an attached thread). A plan is never changed once it is made.
+// How: new instances, given their attributes (attributes.hpp) in the order in which Django's __init__ sets
+// them. That goes past descriptors with a __set__, of which only ForeignKeyDeferredAttribute is admitted:
+// what it does is done here.
 #pragma once
 
 #include <Python.h>
 
-#include <string_view>
-#include <utility>
 #include <vector>
 
-#include "py_ref.hpp"
+#include "attributes.hpp"
+#include "result_plan.hpp"
 
 namespace cache_me::python {
 
 // One object of a row: the main one, or one that select_related brings along.
 struct ObjectPlan {
-  PyRef model;                                       // the class
-  std::vector<PyRef> names;                          // attributes, interned, in Django's order
-  std::vector<bool> foreign_key;                     // is it a ForeignKeyDeferredAttribute?
-  std::size_t start = 0;                             // its first column
-  std::vector<std::pair<PyRef, std::size_t>> extra;  // annotations: name, column
+  Shape shape;                            // _state, the fields in Django's order, the annotations
+  std::size_t start = 0;                  // its first column
+  std::size_t fields = 0;                 // so many columns from there
+  std::vector<std::size_t> foreign_keys;  // which of them are, as columns
+  std::vector<std::size_t> extra;         // annotations, as columns
   std::vector<ObjectPlan> related;
   // Only of a related one:
   std::size_t primary_key = 0;  // its column; NULL: there is no such object
@@ -35,32 +32,23 @@ struct ObjectPlan {
   PyRef remote_name;            // of that one in its own; null: not kept
 };
 
-class InstancePlan {
+class InstancePlan final : public ResultPlan {
  public:
-  // `state` is Django's ModelState.
-  InstancePlan(PyRef state, ObjectPlan plan) : state_(std::move(state)), plan_(std::move(plan)) {}
-
-  // New instances. `rows` is a list of tuples or lists of values. `mode` is a fetch mode, or null before
-  // Django 6.1. Null: a Python error is set.
-  PyRef build(PyObject* rows, PyObject* database, PyObject* mode) const;
-
-  // The same from a rows blob; ValueError for bytes that are no rows of this plan.
-  PyRef build_from(std::string_view bytes, PyObject* database, PyObject* mode) const;
-
-  const ObjectPlan& root() const noexcept { return plan_; }
-  std::size_t columns() const noexcept { return columns_of(plan_); }
+  // `state` is Django's ModelState. Null: a Python error is set.
+  InstancePlan(PyRef state, ObjectPlan plan);
 
  private:
-  struct Batch;
   struct Made;
-  static std::size_t columns_of(const ObjectPlan& plan) noexcept;
-  PyRef start(std::size_t rows, std::size_t columns) const;
-  bool make(const ObjectPlan& plan, const std::vector<PyRef>& row, const Batch& batch, Made& made) const;
-  bool attach(const ObjectPlan& plan, const std::vector<PyRef>& row, const Batch& batch, Made& owner) const;
+  PyRef make(PyObject* const* row, const Batch& batch) const override;
+  bool make(const ObjectPlan& plan, PyObject* const* row, const Batch& batch, Made& made) const;
+  bool attach(const ObjectPlan& plan, PyObject* const* row, const Batch& batch, Made& owner) const;
 
-  PyRef state_;
+  Shape state_;
   ObjectPlan plan_;
 };
+
+// "_state", interned; borrowed.
+PyObject* name_of_state();
 
 // Interns the names that are needed; to be called once, at import. False: a Python error is set.
 bool init_row_builder();

@@ -212,11 +212,17 @@ bool RowDecoder::begin(RowsHead& head) {
   return true;
 }
 
-bool RowDecoder::next(std::vector<PyRef>& values) {
-  values.clear();
+PyRef RowDecoder::next_value() {
+  PyRef value = python::next_value(decoder_, token_, 0);
+  return value ? std::move(value) : malformed();
+}
+
+bool RowDecoder::next(RowBuffer& row) {
+  row.clear();
   for (std::uint32_t column = 0; column < head_.columns; ++column) {
-    values.push_back(next_value(decoder_, token_, 0));
-    if (!values.back()) return static_cast<bool>(malformed());
+    PyRef value = next_value();
+    if (!value) return false;
+    row.push(std::move(value));
   }
   return true;
 }
@@ -225,8 +231,8 @@ PyRef RowDecoder::next() {
   const auto columns = static_cast<Py_ssize_t>(head_.columns);
   PyRef row = PyRef::steal(head_.as_lists ? PyList_New(columns) : PyTuple_New(columns));
   for (Py_ssize_t column = 0; row && column < columns; ++column) {
-    PyRef value = next_value(decoder_, token_, 0);
-    if (!value) return malformed();
+    PyRef value = next_value();
+    if (!value) return PyRef();
     if (head_.as_lists) {
       PyList_SET_ITEM(row.get(), column, value.release());
     } else {

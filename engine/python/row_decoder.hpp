@@ -4,10 +4,10 @@
 #include <Python.h>
 
 #include <string_view>
-#include <vector>
 
 #include "cache_me/codec.hpp"
 #include "py_ref.hpp"
+#include "row_buffer.hpp"
 
 namespace cache_me::python {
 
@@ -20,11 +20,17 @@ class RowDecoder {
   // The head; to be called first.
   bool begin(RowsHead& head);
 
-  // The next row's values into `values`, which becomes as long as the row; new objects.
-  bool next(std::vector<PyRef>& values);
+  // The next row's values in place of what is in `row`; new objects.
+  bool next(RowBuffer& row);
 
   // The next row as a tuple or list; null: false.
   PyRef next();
+
+  // The next value by itself, new; null: false.
+  PyRef next_value();
+
+  // So many bytes follow.
+  std::size_t left() const noexcept { return decoder_.left(); }
 
   // To be called last: nothing may follow the rows.
   bool end();

@@ -20,7 +20,7 @@ std::string_view name_of(const std::string& path) {
   return slash == std::string::npos ? std::string_view(path) : std::string_view(path).substr(slash + 1);
 }
 
-Inspection inspect(std::span<std::byte> bytes, const std::string& path) {
+Inspection inspect(std::span<std::byte> bytes, const std::string& path, std::uint32_t layout) {
   const Header& header = *reinterpret_cast<const Header*>(bytes.data());
   const std::string name = "'" + path + "'";
   if (header.magic != kMagic) {
@@ -29,13 +29,13 @@ Inspection inspect(std::span<std::byte> bytes, const std::string& path) {
         Status(StatusCode::incompatible,
                name + " is not a store of entries, and is left alone; choose another place or remove it"));
   }
-  if (header.layout > kEntriesLayout) {
-    return Inspection::refuse(Status(
-        StatusCode::incompatible,
-        name + " has layout " + std::to_string(header.layout) + ", which is newer than this program's " +
-            std::to_string(kEntriesLayout) + "; bring the project's processes to the same release"));
+  if (header.layout > layout) {
+    return Inspection::refuse(Status(StatusCode::incompatible,
+                                     name + " has layout " + std::to_string(header.layout) +
+                                         ", which is newer than this program's " + std::to_string(layout) +
+                                         "; bring the project's processes to the same release"));
   }
-  if (header.layout < kEntriesLayout) return Inspection::rebuild();
+  if (header.layout < layout) return Inspection::rebuild();
   if (header.state.load(std::memory_order_acquire) != kReady) return Inspection::rebuild();
   if (header.size != bytes.size() || !geometry_holds(header.shards, header.region, header.size) ||
       header.seed == 0 || header.checksum != checksum_of(header)) {
@@ -45,9 +45,9 @@ Inspection inspect(std::span<std::byte> bytes, const std::string& path) {
   return boot == boot_id() ? Inspection::accept() : Inspection::rebuild();
 }
 
-Status initialise(Header& header, std::uint64_t region, std::uint32_t shards) {
+Status initialise(Header& header, std::uint64_t region, std::uint32_t shards, std::uint32_t layout) {
   header.magic = kMagic;
-  header.layout = kEntriesLayout;
+  header.layout = layout;
   header.size = kShardsOffset + shards * region;
   header.region = region;
   header.seed = random_u64();
@@ -61,14 +61,14 @@ Status initialise(Header& header, std::uint64_t region, std::uint32_t shards) {
 
 }  // namespace
 
-FileFormat format(const std::string& path, std::uint64_t region, std::uint32_t shards) {
+FileFormat format(const std::string& path, std::uint64_t region, std::uint32_t shards, std::uint32_t layout) {
   FileFormat format;
   format.size = kShardsOffset + shards * region;
   format.header_size = sizeof(Header);
   format.initialise = [=](std::span<std::byte> bytes) {
-    return initialise(*reinterpret_cast<Header*>(bytes.data()), region, shards);
+    return initialise(*reinterpret_cast<Header*>(bytes.data()), region, shards, layout);
   };
-  format.inspect = [=](std::span<std::byte> bytes) { return inspect(bytes, path); };
+  format.inspect = [=](std::span<std::byte> bytes) { return inspect(bytes, path, layout); };
   format.retire = [](std::span<std::byte> bytes) {
     reinterpret_cast<Header*>(bytes.data())->state.store(kRetired, std::memory_order_seq_cst);
   };

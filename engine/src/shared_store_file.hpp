@@ -146,7 +146,9 @@ constexpr bool geometry_holds(std::uint32_t shards, std::uint64_t region, std::u
 
 // The format for MappedFile::open(): accepts a file of this layout and boot, with any geometry; rebuilds
 // older layouts, other boots, retired and damaged files; refuses newer layouts, and what doesn't look like a
-// file of entries at all, unless its name begins with kNamePrefix.
-FileFormat format(const std::string& path, std::uint64_t region, std::uint32_t shards);
+// file of entries at all, unless its name begins with kNamePrefix. `layout` is another one
+// only where a test plays a program of another release.
+FileFormat format(const std::string& path, std::uint64_t region, std::uint32_t shards,
+                  std::uint32_t layout = kEntriesLayout);
 
 }  // namespace cache_me::entries_file

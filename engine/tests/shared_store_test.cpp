@@ -1,5 +1,7 @@
 #include "cache_me/shared_store.hpp"
 
+#include <fcntl.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -423,6 +425,38 @@ TEST_F(CaughtHolderTest, AForkedChildTakesOverFromADeadHolderToo) {
   child_->kill();
   EXPECT_TRUE(run_in_child([&] { return store().put("small", "2") == PutOutcome::stored; }));
   Hit("small", "2");
+}
+
+// Containers that share the file have process numbers of their own: both of these are number 1.
+TEST_F(CaughtHolderTest, HoldersInOtherPidNamespacesAreKnownByTheirLocks) {
+  const int own = ::open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+  // The children of what `body` does are in a new namespace.
+  const auto in_new_namespace = [own](const std::function<void()>& body) {
+    if (own < 0 || ::unshare(CLONE_NEWPID) != 0) return false;
+    body();
+    return ::setns(own, CLONE_NEWPID) == 0;
+  };
+  if (!in_new_namespace([&] { CatchWriting(); })) GTEST_SKIP() << "only root can make pid namespaces";
+  const auto put_as_number_one = [&] {
+    PutOutcome outcome = PutOutcome::unusable;
+    EXPECT_TRUE(in_new_namespace([&] {
+      Child child([&](Child& self) {
+        const auto store = SharedStore::open(path(), options_).value();
+        self.report(static_cast<char>(store->put("small", "2")));
+        return ::getpid() == 1;
+      });
+      outcome = static_cast<PutOutcome>(child.wait_for_report());
+      EXPECT_TRUE(child.passed());
+    }));
+    return outcome;
+  };
+  EXPECT_EQ(put_as_number_one(), PutOutcome::busy) << "the holder lives, and is not itself";
+  EXPECT_EQ(store().stats().recovered, 0u);
+  child_->kill();
+  EXPECT_EQ(put_as_number_one(), PutOutcome::stored);
+  EXPECT_EQ(store().stats().recovered, 1u);
+  Hit("small", "2");
+  ::close(own);
 }
 
 // --- Opening

@@ -6,6 +6,7 @@ Each id has a section in ``docs/checks.md``. Those of warmers and workers are in
 from __future__ import annotations
 
 import difflib
+import os
 from functools import partial
 from typing import Any, Callable
 
@@ -17,7 +18,7 @@ from . import conf
 from .databases.replicas import reason_not_to_believe
 from .databases.tenants import reason_not_to_call
 from .exceptions import StoreError
-from .options import check_timeout
+from .options import INVALIDATION_MODES
 from .registry import cache_me_registry
 
 
@@ -50,11 +51,7 @@ def _is_bool(value: Any) -> str | None:
 
 
 def _is_timeout(value: Any) -> str | None:
-    try:
-        check_timeout(value, "")
-    except Exception:
-        return "must be a positive number of seconds, or None for no end"
-    return None
+    return None if conf.is_timeout(value) else "must be a positive number of seconds, or None for no end"
 
 
 def _is_queue(value: Any) -> str | None:
@@ -78,6 +75,14 @@ def _is_warmers(value: Any) -> str | None:
     return None
 
 
+def _is_number_of_misses(value: Any) -> str | None:
+    return None if type(value) is int and value >= 0 else "must be a whole number, 0 for none"
+
+
+def _is_invalidation_mode(value: Any) -> str | None:
+    return None if value in INVALIDATION_MODES else f"must be {' or '.join(map(repr, INVALIDATION_MODES))}"
+
+
 _RULES: dict[str, tuple[Callable[[Any], str | None], str]] = {
     "ON": (_is_bool, "E001"),
     "DEBUG_MODE": (_is_bool, "E001"),
@@ -90,12 +95,14 @@ _RULES: dict[str, tuple[Callable[[Any], str | None], str]] = {
     "CACHE": (_is_cache_alias, "E005"),
     "PREFIX": (reason_not_to_call, "E009"),
     "REPLICAS": (reason_not_to_believe, "E010"),
+    "INVALIDATION": (_is_invalidation_mode, "E011"),
+    "EXPLAIN_MISSES": (_is_number_of_misses, "E012"),
 }
 
 
 @register("django_cache_me")
 def check_setting_values(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """E001 to E005, E009, E010: a setting of the wrong type or value."""
+    """E001 to E005, E009 to E012: a setting of the wrong type or value."""
     messages: list[CheckMessage] = []
     for name, (rule, number) in _RULES.items():
         value = conf.setting(name)
@@ -119,27 +126,56 @@ def check_store(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     from .stores.shared_memory import open_entries
 
     places: list[Callable[[], Place]] = []
+    wrong: list[str] = []
     if cache_me_registry.get_registered_models() and _store_is_of_this_host():
         places.append(place)  # the querysets'; their alias may be none of ours
+        wrong += _unshared_versions()
     for alias, entry in settings.CACHES.items():
         if _is_shared_memory(entry.get("BACKEND")):
             name = f"CACHES[{alias!r}]"
             places.append(partial(place_at, entry.get("LOCATION"), entry.get("OPTIONS"), name))
-    wrong: list[str] = []
+    opened: list[Place] = []
     for find in places:
         try:
-            open_entries(find())
+            found = find()
+            if found not in opened:  # most often the querysets' alias is one of ours
+                opened.append(found)
+                open_entries(found)
         except StoreError as error:
-            if str(error) not in wrong:
-                wrong.append(str(error))
+            wrong.append(str(error))
     return [
         Error(
             text,
             hint=hint_for("Until then nothing is cached.", "django_cache_me.E006"),
             id="django_cache_me.E006",
         )
-        for text in wrong
+        for text in dict.fromkeys(wrong)
     ]
+
+
+def _unshared_versions() -> list[str]:
+    """What is wrong with version files that exist, of databases that are known without a connection.
+
+    Those of servers are met at the first connection. None is made here: a database that is new then would no
+    longer be taken for one.
+    """
+    from django.db import connections
+
+    from .databases.identity import identity_of
+    from .stores.places import versions_file
+    from .stores.shared_memory import open_versions
+
+    wrong: list[str] = []
+    for alias in connections:
+        identity = identity_of(connections[alias], ask=False)
+        if identity is None or identity.is_private:
+            continue
+        try:
+            if os.path.lexists(versions_file(identity.database)[0]):
+                open_versions(identity.database, is_new=False)
+        except StoreError as error:
+            wrong.append(str(error))
+    return wrong
 
 
 @register("django_cache_me")
@@ -152,7 +188,7 @@ def check_silent_cache(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             return []
     except StoreError:  # no such backend: Django says so itself
         return []
-    alias = conf.setting("CACHE")
+    alias = conf.cache_alias()
     entry = settings.CACHES[alias]
     options: Any = entry.get("OPTIONS") or {}
     silent = [name for name in ("IGNORE_EXCEPTIONS", "ignore_exc") if options.get(name)]

@@ -22,10 +22,14 @@ DEFAULTS: dict[str, Any] = {
     "WARMERS": {},
     "CACHE": "default",
     "PREFIX": None,
+    "INVALIDATION": "exact",
+    "EXPLAIN_MISSES": 0,
     "REPLICAS": {},
 }
 
 
+#: Past LazyObject's own look-up, which is Python code.
+_get = object.__getattribute__
 #: Values of one state of Django's settings: ``override_settings`` puts another holder in its place.
 _values: dict[str, Any] = {}
 _holder: Any = None
@@ -34,7 +38,7 @@ _holder: Any = None
 def setting(name: str) -> Any:
     """The value of ``DJANGO_CACHE_ME_<name>`` now, or its default."""
     global _holder
-    holder = settings._wrapped
+    holder = _get(settings, "_wrapped")
     if holder is not _holder:
         _values.clear()
         _holder = holder
@@ -58,7 +62,33 @@ def in_debug_mode() -> bool:
     return bool(setting("DEBUG_MODE"))
 
 
-def default_timeout() -> int | None:
-    """Seconds of life of an entry whose model sets none; None: as long as the store keeps it."""
-    timeout: int | None = setting("TIMEOUT")
-    return timeout
+def default_timeout() -> float | None:
+    """Seconds of life of an entry whose model sets none; None: as long as the store keeps it.
+
+    What can't be right counts as the default, with a line in the log: servers of applications run no checks.
+    """
+    timeout: Any = setting("TIMEOUT")
+    if (type(timeout) is int and 0 < timeout <= LONGEST_TIMEOUT) or timeout is None or is_timeout(timeout):
+        return timeout  # type: ignore[no-any-return]
+    from .log import trouble
+
+    default: int = DEFAULTS["TIMEOUT"]
+    trouble("timeout", "%sTIMEOUT can't be %r; %d seconds hold.", PREFIX, timeout, default)
+    return default
+
+
+def cache_alias() -> str:
+    """The alias of ``CACHES`` that decides on the store. (Some objects that it can't be have no hash.)"""
+    return str(setting("CACHE"))
+
+
+#: In seconds; some three million years, and still a whole number of milliseconds in every store.
+LONGEST_TIMEOUT = 10**14
+
+
+def is_timeout(value: Any) -> bool:
+    """Whether ``value`` is None or a positive number of seconds."""
+    if value is None:
+        return True
+    # Not-a-number is in no range.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= LONGEST_TIMEOUT

@@ -8,7 +8,12 @@ from typing import Any, Sequence
 from django.apps import apps
 from django.db.models import Model
 
+from .conf import is_timeout
 from .exceptions import RegistrationError
+
+#: The modes of invalidation: what a write makes misses of.
+EXACT, MODEL = "exact", "model"
+INVALIDATION_MODES = (EXACT, MODEL)
 
 
 class CacheMeOptions:
@@ -28,12 +33,15 @@ class CacheMeOptions:
     #: names: what a view reads, what triggers write. Models, ``"app.Model"`` or names of tables. None:
     #: undeclared; a view is served without a cache, and a write to a table with triggers bumps everything.
     depends_on: Sequence[type[Model] | str] | None = None
+    #: "exact": a write makes misses of the answers that it may change; "model": of all of its table.
+    #: None: the setting ``DJANGO_CACHE_ME_INVALIDATION``.
+    invalidation: str | None = None
 
     def __init__(self, model_class: type[Model]) -> None:
         self.model_class = model_class
 
 
-OPTION_NAMES = ("cache_table", "cache_queryset", "timeout", "depends_on")
+OPTION_NAMES = ("cache_table", "cache_queryset", "timeout", "depends_on", "invalidation")
 
 
 def check_options(options: CacheMeOptions) -> None:
@@ -51,15 +59,16 @@ def check_options(options: CacheMeOptions) -> None:
             raise RegistrationError(f"{owner}.{name} must be True or False, not {value!r}.")
     check_timeout(options.timeout, f"{owner}.timeout")
     _check_depends_on(options.depends_on, f"{owner}.depends_on")
+    if options.invalidation not in (None, *INVALIDATION_MODES):
+        modes = " or ".join(map(repr, INVALIDATION_MODES))
+        raise RegistrationError(f"{owner}.invalidation must be {modes}, not {options.invalidation!r}.")
     if not isinstance(getattr(options, "model_class", None), type):
         raise RegistrationError(f"{owner}.__init__ must call super().__init__(model_class).")
 
 
 def check_timeout(timeout: Any, where: str) -> None:
     """Raise :class:`RegistrationError` unless ``timeout`` is None or a positive number of seconds."""
-    if timeout is None:
-        return
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0:
+    if not is_timeout(timeout):
         raise RegistrationError(f"{where} must be a positive number of seconds or None, not {timeout!r}.")
 
 

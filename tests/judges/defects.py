@@ -19,22 +19,63 @@ _Patch = Callable[[], Any]
 
 def _forget_a_table() -> Any:
     """Writes to areas, to notes and to tables of many-to-many relations are not noted."""
-    original = write_set.written
-
-    def written(tables: Any) -> Any:
-        return original(table for table in tables if not table.endswith(("_area", "_labels", "_note")))
-
-    return mock.patch.object(write_set, "written", written)
+    return _forgetting(lambda table: table.endswith(("_area", "_labels", "_note")))
 
 
 def _forget_a_label() -> Any:
     """Writes to labels are not noted."""
-    original = write_set.written
+    return _forgetting(lambda table: table == "judges_label")
+
+
+def _forgetting(is_forgotten: Callable[[str], bool]) -> Any:
+    tables_of, rows_of = write_set.written, write_set._exactly_placed
 
     def written(tables: Any) -> Any:
-        return original(table for table in tables if table != "judges_label")
+        return tables_of(table for table in tables if not is_forgotten(table))
 
-    return mock.patch.object(write_set, "written", written)
+    def exactly_placed(wrapper: Any, state: Any, execution: Any, *place: Any) -> Any:
+        if any(map(is_forgotten, execution.script.writes)):
+            return None
+        return rows_of(wrapper, state, execution, *place)
+
+    return _both(
+        mock.patch.object(write_set, "written", written),
+        mock.patch.object(write_set, "_exactly_placed", exactly_placed),
+    )
+
+
+def _forget_the_row() -> Any:
+    """A write that is known row by row doesn't bump its rows."""
+    return _leaving_out(lambda word: ".pk=" in word)
+
+
+def _forget_the_value() -> Any:
+    """A write that is known row by row doesn't bump the values that it writes."""
+    return _leaving_out(lambda word: "=" in word and ".pk=" not in word)
+
+
+def _forget_what_is_set() -> Any:
+    """An update in part doesn't bump the columns that it sets."""
+    return _leaving_out(lambda word: "~" in word)
+
+
+def _leaving_out(is_left_out: Callable[[str], bool]) -> Any:
+    class Rule:
+        def __init__(self, rule: Any) -> None:
+            self._rule = rule
+            self.is_exact, self.may_act = rule.is_exact, rule.may_act
+
+        def dependencies(self, parameters: Any, trusts_values: bool) -> list[int]:
+            words = self._rule.words(parameters, trusts_values)
+            return [number for number, word in words if not is_left_out(word)]
+
+    original = write_set._plan_of
+
+    def plan_of(*args: Any) -> Any:
+        plan = original(*args)
+        return None if plan is None else plan._replace(rule=Rule(plan.rule))
+
+    return mock.patch.object(write_set, "_plan_of", plan_of)
 
 
 def _forget_the_savepoint() -> Any:
@@ -123,6 +164,9 @@ def _both(*patches: Any) -> Iterator[None]:
 DEFECTS: dict[str, _Patch] = {
     "forget a table": _forget_a_table,
     "forget a label": _forget_a_label,
+    "forget the row": _forget_the_row,
+    "forget the value": _forget_the_value,
+    "forget what is set": _forget_what_is_set,
     "forget the savepoint": _forget_the_savepoint,
     "forget other people's commits": _forget_other_peoples_commits,
     "forget the own writes": _forget_the_own_writes,

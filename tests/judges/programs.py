@@ -77,6 +77,12 @@ class Program:
         self.reads = 0
 
     def run(self, steps: Sequence[Step]) -> None:
+        # One in four goes by whole tables; its entries and bumps are the others' too.
+        mode = "model" if steps and steps[0][0] % 4 == 3 else "exact"
+        with override_settings(DJANGO_CACHE_ME_INVALIDATION=mode):
+            self._run(steps)
+
+    def _run(self, steps: Sequence[Step]) -> None:
         chance = random.Random(str(steps[0]))
         self.kinds_of_write = chance.sample(WRITES, WRITES_OF_ONE)
         self.kinds_of_read = chance.sample(READS, READS_OF_ONE)

@@ -277,3 +277,111 @@ def composite(alias, n, m):
     if django.VERSION < (5, 2):
         return None
     return list(models.Pair.objects.using(alias).filter(first=n % 3).order_by("second"))
+
+
+# What the mode "exact" lets live longer: by key, by value, by witness, joined by key, and where rules meet.
+
+
+def area_key(alias: str, n: int) -> Any:
+    areas = list(Area.objects.using(alias).no_cache().order_by("pk").values_list("pk", flat=True)[:4])
+    return areas[n % len(areas)] if areas else 0
+
+
+@read
+def by_keys(alias, n, m):
+    last = max(ids(alias), default=0)
+    return list(items(alias).filter(pk__in=[*ids(alias)[:2], last + n % 4]).order_by("number", "pk"))
+
+
+@read
+def by_key_and_more(alias, n, m):
+    return [list(items(alias).filter(pk=one, number__lte=m % 5)) for one in ids(alias)[:2]]
+
+
+@read
+def by_area(alias, n, m):
+    return list(items(alias).filter(area=area_key(alias, n)).order_by("pk"))
+
+
+@read
+def by_area_and_more(alias, n, m):
+    found = items(alias).filter(area=area_key(alias, n), number__lte=m % 5).exclude(name=f"n{n % 4}")
+    return list(found.order_by("-number", "pk"))
+
+
+@read
+def few_of_an_area(alias, n, m):
+    return list(items(alias).filter(area=area_key(alias, n)).order_by("-number", "pk")[: 1 + m % 3])
+
+
+@read
+def page_of_a_number(alias, n, m):
+    return list(items(alias).filter(number=n % 5).order_by("name", "pk")[1 : 2 + m % 3])
+
+
+@read
+def by_a_date_or_two(alias, n, m):
+    days = [datetime.date(2020, 1 + n % 12, 1 + m % 28), datetime.date(2020, 1 + m % 12, 1 + n % 28)]
+    return list(items(alias).filter(made__in=days).order_by("pk"))
+
+
+@read
+def counts_by_value(alias, n, m):
+    of_area = items(alias).filter(area=area_key(alias, n))
+    return of_area.count(), of_area.filter(number__gt=m % 5).count(), of_area.exists()
+
+
+@read
+def aggregates_by_value(alias, n, m):
+    return (
+        items(alias)
+        .filter(number=n % 5)
+        .aggregate(Max("pk"), Sum("size"), names=Count("name", distinct=True))
+    )
+
+
+@read
+def values_by_value(alias, n, m):
+    found = items(alias).filter(number=n % 5, flag=(True, False)[m % 2])
+    return list(found.order_by("name", "slug").values_list("name", "slug"))
+
+
+@read
+def grouped_by_value(alias, n, m):
+    found = items(alias).filter(area=area_key(alias, n)).values("name").annotate(n=Count("pk"))
+    return list(found.order_by("name"))
+
+
+@read
+def related_by_value(alias, n, m):
+    found = (
+        items(alias)
+        .select_related("area__parent", "detail")
+        .filter(number=n % 5)
+        .order_by("area__name", "pk")
+    )
+    return [(item, item.area, getattr(item, "detail", None)) for item in found]
+
+
+@read
+def related_by_key(alias, n, m):
+    return [list(items(alias).select_related("area").filter(pk=one)) for one in ids(alias)[:2]]
+
+
+@read
+def specials_by_value(alias, n, m):
+    return list(Special.objects.using(alias).filter(extra=f"n{n % 4}", number=m % 5).order_by("pk")[:2])
+
+
+@read
+def labelled(alias, n, m):
+    label = Label.objects.using(alias).no_cache().order_by("word")[n % 3 : n % 3 + 1]
+    return [list(items(alias).filter(labels=one.pk).order_by("pk").distinct()) for one in label]
+
+
+@read
+def pairs_by_key(alias, n, m):
+    if django.VERSION < (5, 2):
+        return None
+    pairs = models.Pair.objects.using(alias)
+    return list(pairs.filter(pk=(n % 3, m % 3))), pairs.filter(first=n % 3, text=f"n{m % 4}").count()

@@ -69,6 +69,7 @@ NOT_THE_ROLLBACK_JOURNAL = pytest.mark.parametrize("court", ["sqlite-wal", "post
         ("postgresql", "bump before the commit"),
         ("postgresql", "take the versions late"),
         ("postgresql", "forget a label"),
+        ("postgresql", "forget the row"),
     ],
     indirect=["court"],
 )

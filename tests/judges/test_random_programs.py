@@ -50,7 +50,14 @@ def test_every_read_is_what_the_database_says(court, request):
     assert found > tried["reads"] / 4, "a judge of misses judges nothing"
 
 
-DEFECTS = ["forget a table", "forget the savepoint", "forget the own writes", "forget other people's commits"]
+DEFECTS = [
+    "forget a table",
+    "forget the savepoint",
+    "forget the own writes",
+    "forget other people's commits",
+    "forget the row",
+    "forget the value",
+]
 
 
 @pytest.mark.parametrize("defect", DEFECTS)

@@ -126,6 +126,52 @@ def update_level(alias, n, m):
     Area.objects.using(alias).filter(name=f"n{n % 4}").update(level=m % 4 or None)
 
 
+def by_key(alias: str, n: int) -> Any:
+    item = some(Item, alias, n)
+    return Item.objects.using(alias).filter(pk=0 if item is None else item.pk)
+
+
+@write
+def set_one_column_by_key(alias, n, m):
+    area = some(Area, alias, m)
+    one = [
+        {"number": n % 5},
+        {"area": area},
+        {"name": f"n{m % 4}"},
+        {"flag": None},
+        {"made": values(m, n)["made"]},
+    ]
+    by_key(alias, n).update(**one[m % 5])
+
+
+@write
+def set_by_expression_by_key(alias, n, m):
+    by_key(alias, n).update(number=F("number") + m % 3 - 1)
+
+
+@write
+def move_between_areas(alias, n, m):
+    """As a whole, by an object that is as old as it is."""
+    item = some(Item, alias, n)
+    if item is not None:
+        item.area, item.number = some(Area, alias, m), m % 5
+        item.save()
+
+
+@write
+def delete_by_key(alias, n, m):
+    by_key(alias, n).delete()
+
+
+@write
+def create_with_a_key(alias, n, m):
+    last = Item.objects.using(alias).no_cache().order_by("-pk").values_list("pk", flat=True).first() or 0
+    if connections[alias].vendor != "postgresql":  # its sequences don't notice
+        Item.objects.using(alias).create(
+            pk=last + 1 + n % 2, slug=slug(), area=some(Area, alias, m), **values(n, m)
+        )
+
+
 @write
 def delete_item(alias, n, m):
     item = some(Item, alias, n)

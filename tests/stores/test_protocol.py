@@ -44,6 +44,12 @@ def caches_of(kind, request, tmp_path):
             "BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache",
             "LOCATION": f"unix:{request.getfixturevalue('memcached').socket}",
         }
+    if kind == "pylibmc":
+        pytest.importorskip("pylibmc", reason="pylibmc has no wheels for this Python")
+        return {
+            "BACKEND": "django.core.cache.backends.memcached.PyLibMCCache",
+            "LOCATION": f"unix:{request.getfixturevalue('memcached').socket}",
+        }
     if kind == "database":
         return {
             "BACKEND": "django.core.cache.backends.db.DatabaseCache",
@@ -57,7 +63,7 @@ def caches_of(kind, request, tmp_path):
     }
 
 
-KINDS = ["shared memory", "redis", "django-redis", "memcached", "database", "file"]
+KINDS = ["shared memory", "redis", "django-redis", "memcached", "pylibmc", "database", "file"]
 
 
 @pytest.fixture(params=KINDS)
@@ -206,6 +212,78 @@ def over_django(store, request):
     if not isinstance(store, django_cache.DjangoCacheStore):
         pytest.skip("has no keys of Django's caches")
     return store
+
+
+#: What a cache can do for one key, or some that are named; the last is the database cache's set().
+BY_KEY = {"get", "get_many", "set", "set_many", "add", "delete", "_base_set"}
+
+
+def test_nothing_is_found_by_scanning_keys(over_django, monkeypatch):
+    called = set()
+    original = type(over_django)._cache.fget
+
+    class Listening:
+        def __init__(self, cache):
+            self.cache = cache
+
+        def __getattr__(self, name):
+            called.add(name)
+            return getattr(self.cache, name)
+
+    monkeypatch.setattr(type(over_django), "_cache", property(lambda self: Listening(original(self))))
+    fill(over_django)
+    assert found(over_django) == ROWS
+    over_django.finish_intent(over_django.declare_intent(A, b"session", True))
+    over_django.bump(B)
+    assert found(over_django) is None
+    over_django.delete("cache_me:queryset:a.b:1")
+    over_django.clear()
+    fill(over_django)
+    assert found(over_django) == ROWS
+    assert "get_many" in called
+    assert called <= BY_KEY
+
+
+#: Kinds whose server can be stopped.
+SERVERS = {"redis": "redis", "django-redis": "redis", "memcached": "memcached", "pylibmc": "memcached"}
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_server_that_dies_gives_misses_and_never_an_old_answer(
+    sqlite, kind, request, tmp_path, monkeypatch
+):
+    from tests.looking import assert_hit, seen
+    from tests.shop.models import Category
+
+    monkeypatch.setattr(django_cache, "_PAUSE", 0.0)
+    entry, server = caches_of(kind, request, tmp_path), request.getfixturevalue(SERVERS[kind])
+    read = lambda: [one.name for one in Category.objects.filter(name__gt="")]  # noqa: E731
+    with override_settings(CACHES={"default": entry}):
+        Category.objects.create(name="a")
+        read()
+        assert assert_hit(sqlite, read) == ["a"]
+        server.kill()
+        try:
+            for name in "bc":
+                for _ in range(2):
+                    with seen(sqlite) as result:
+                        read()
+                    assert (result.hits, result.fills) == (0, 0)
+                Category.objects.update(name=name)
+                assert read() == [name]
+        finally:
+            server.start()
+        read()
+        give_up = time.monotonic() + 5  # a client may leave a server alone for a while that was down
+        while time.monotonic() < give_up:
+            with seen(sqlite) as result:
+                assert read() == ["c"]
+            if result.hits:
+                break
+            time.sleep(0.05)
+        assert result.hits == 1
+        Category.objects.update(name="d")
+        assert read() == ["d"]
 
 
 def test_a_lost_version_is_a_new_one(over_django):

@@ -7,13 +7,13 @@ at a time.
 
 from __future__ import annotations
 
-from typing import Any, Iterable
+from typing import Any, Collection, Iterable
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..log import trouble
-from ..stores.base import Clock, Store
-from ..stores.dependencies import ALL, SCHEMA, pack
+from ..stores.base import Cause, Clock, Store
+from ..stores.dependencies import ALL, SCHEMA, pack, written
 from ..stores.overlay import Overlay
 from ..stores.select import store_of
 from .drivers import FAILED, OPEN, UNKNOWN, Driver, driver_for
@@ -25,6 +25,8 @@ from .tenants import NoPrefix, prefix_of
 _ATTRIBUTE = "_cache_me_state"
 _EVERYTHING = pack([ALL, SCHEMA])
 _CHANGED = "changed"
+#: Dependencies of one write set that are named one by one: fewer than an intent's record holds.
+MOST_WRITTEN = 200
 
 #: What the reads of a transaction see: each statement what is committed then; all of them one snapshot; or
 #: something that no rule here covers.
@@ -37,7 +39,9 @@ class ConnectionState:
     __slots__ = (
         "_changed",
         "began_by_savepoint",
+        "causes",
         "clock",
+        "coarse",
         "driver",
         "other_databases",
         "overlay",
@@ -81,7 +85,11 @@ class ConnectionState:
     def end_transaction(self) -> None:
         #: The write set: dependencies that the open transaction's writes will bump.
         self.written: set[int] = set()
+        #: Those of them that aren't about single rows and values.
+        self.coarse: set[int] = set()
         self.written_tables: set[str] = set()
+        #: Which statement has added each of them, if anybody wants to know.
+        self.causes: dict[int, Cause] = {}
         #: Other databases of the same server that were written to, by their identities.
         self.other_databases: set[str] = set()
         #: What the transaction's own reads are kept in, once it has written.
@@ -95,14 +103,27 @@ class ConnectionState:
         self.clock: Clock | None = None
         self.snapshot_exists = False
 
-    def wrote(self, dependencies: Iterable[int], tables: Iterable[str]) -> None:
-        """Add to the write set; called before a statement that writes, and again after it."""
-        self.written.update(dependencies)
+    def wrote(self, coarse: Collection[int], tables: Iterable[str], exact: Collection[int] = ()) -> None:
+        """Add to the write set; called before a statement that writes, and again after it.
+
+        ``exact``: dependencies on single rows and values of ``tables``.
+        """
+        self.coarse.update(coarse)
+        self.written.update(coarse)
+        self.written.update(exact)
         self.written_tables.update(tables)
+        if len(self.written) > MOST_WRITTEN:
+            self.fold()
         if self.written:
             if self.overlay is None:
                 self.overlay = Overlay()
-            self.overlay.wrote(dependencies)
+            self.overlay.wrote(coarse)
+
+    def fold(self) -> None:
+        """Say ``bulk`` of each written table in place of its rows and values: every entry rests on that or on
+        ``any``."""
+        self.coarse.update(written(self.written_tables))
+        self.written = set(self.coarse)
 
     @property
     def writes_elsewhere(self) -> bool:

@@ -30,8 +30,8 @@ class Replica(NamedTuple):
 def replica_of(alias: str) -> Replica | None:
     """What ``alias`` is declared a replica of, or None."""
     declared: Any = conf.setting("REPLICAS")
-    if not declared or alias not in declared:
-        return None
+    if not declared or (isinstance(declared, dict) and alias not in declared):
+        return None  # what is no dict may have meant any of them
     if reason_not_to_believe(declared):
         return Replica("", 0.0)
     return Replica(declared[alias]["of"], float(declared[alias]["lag"]))

@@ -18,13 +18,7 @@ def admitted(queryset: QuerySet[Any], whole_rows: bool) -> Plan | None:
 
     ``whole_rows``: instances are asked for, so that the answer may be the whole table's.
     """
-    policy: Policy | None = getattr(queryset, POLICY)
-    options = cache_me_registry.get_options(queryset.model)
-    if options is None and policy is None:
-        return None
-    if not conf.is_on() or (policy is not None and policy.mode == NO_CACHE):
-        return None
-    plan = plan_of(queryset, options, policy, whole_rows)
+    plan = plan_for(queryset, whole_rows)
     if plan is None:
         return None
     reason = bypass.reason_to_pass(queryset)
@@ -32,3 +26,14 @@ def admitted(queryset: QuerySet[Any], whole_rows: bool) -> Plan | None:
         passed(reason)
         return None
     return plan
+
+
+def plan_for(queryset: QuerySet[Any], whole_rows: bool) -> Plan | None:
+    """How ``queryset`` is cached by the settings, its model's options and its own methods."""
+    policy: Policy | None = getattr(queryset, POLICY)
+    options = cache_me_registry.get_options(queryset.model)
+    if options is None and policy is None:
+        return None
+    if not conf.is_on() or (policy is not None and policy.mode == NO_CACHE):
+        return None
+    return plan_of(queryset, options, policy, whole_rows)

@@ -37,10 +37,10 @@ def reason_to_pass(queryset: Any) -> str | None:
     """Why this read (a queryset's or a raw queryset's) must not meet the cache, or None."""
     if getattr(_local, "depth", 0):
         return "refresh_from_db"
+    if getattr(queryset.query, "select_for_update", False):  # Django calls it for_write too
+        return "select_for_update"
     if getattr(queryset, "_for_write", False):
         return "for_write"
-    if getattr(queryset.query, "select_for_update", False):
-        return "select_for_update"
     if asyncio._get_running_loop() is not None:
         # Django refuses (SynchronousOnlyOperation) or was told not to; either way it's its own answer.
         return "event_loop"

@@ -2,7 +2,7 @@
 
 What the attribute gives is a manager or queryset of a subclass made on the fly, which can also be called and
 then gives itself. The subclass shows in ``type()`` alone: ``isinstance`` holds, its name is the original's, a
-pickle of it is one of the original class, and whatever is chained from it is of the original class again.
+queryset's pickle is one of the original class, and what is chained from it is of the original class again.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _twin_of(original: Any, members: Any) -> type[Any]:
 
 
 def _itself(original: Any) -> Any:
-    """How a twin is pickled: as a call of this with its original."""
+    """How a queryset's twin is pickled: as a call of this with its original."""
     return original
 
 
@@ -93,9 +93,11 @@ def _manager_members(original: Any) -> dict[str, Any]:
         return queryset_with_policy(original.get_queryset(self), self._cache_me_policy)
 
     def __reduce_ex__(self: Any, protocol: Any) -> Any:
+        # For copies too: db_manager() copies the manager, which has to stay past the cache, or permanent.
         plain = original.__new__(original)
         plain.__dict__.update(self.__dict__)
-        return _itself, (plain,)
+        policy = plain.__dict__.pop("_cache_me_policy")
+        return callable_manager, (plain, policy)
 
     return {
         "__module__": original.__module__,

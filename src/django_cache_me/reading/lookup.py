@@ -6,12 +6,12 @@ versions are taken *before* the database is asked, so that an entry overtaken by
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .. import _engine
+from .. import _engine, conf
 from ..counters import count, not_filled, passed
 from ..databases.catalog import catalog_of
 from ..databases.connection import Footing, footing_of, store_for
@@ -24,10 +24,11 @@ from ..databases.statements import Script, read_script
 from ..exceptions import StoreError
 from ..log import debug, trouble
 from ..stores.base import Building, Clock, Reading, Row, Store
-from ..stores.dependencies import ALL, SCHEMA, any_of, pack, permanent_of
-from . import bypass
+from ..stores.dependencies import SCHEMA, pack, permanent_of
+from . import bypass, misses
 from .key import encoded_parameters, key_of, table_key_of
 from .policy import Plan
+from .rests_on import Taken, in_words, settled, tables_in_words, tables_of, take_exactly
 
 _SCHEMA = pack([SCHEMA])
 
@@ -44,6 +45,16 @@ def footing_for(alias: str) -> Footing | None:
     return footing
 
 
+class Looked(NamedTuple):
+    """What becomes of a question: :meth:`Question.look`."""
+
+    key: str
+    #: Why it isn't cached, or "".
+    reason: str
+    is_hit: bool
+    rests_on: list[str]
+
+
 class _Pass(Exception):
     """This read goes past the cache; the argument says why."""
 
@@ -57,12 +68,14 @@ class Question:
         "building",
         "fingerprint",
         "footing",
+        "keep",
         "label",
         "params",
         "plan",
         "result",
         "sql",
         "unencodable",
+        "values",
         "wrapper",
     )
 
@@ -77,8 +90,10 @@ class Question:
         result: str,
         fingerprint: int,
         ask: Callable[[], list[Row]],
+        keep: Callable[[list[Row]], list[Any]] | None = None,
         unencodable: Callable[[], None] | None = None,
         building: Building | None = None,
+        values: Any = None,
     ) -> None:
         self.alias = alias
         self.wrapper: BaseDatabaseWrapper = connections[alias]
@@ -92,8 +107,12 @@ class Question:
         self.result = result
         #: Part of the entry: another one (a deploy, a migration) makes it a miss.
         self.fingerprint = fingerprint
-        #: Asks the database; gives the rows that are kept.
+        #: The parameters as the driver gets them, if ``params`` isn't that.
+        self.values = params if values is None else values
+        #: Asks the database; gives the driver's rows.
         self.ask = ask
+        #: Makes of these the rows that are kept.
+        self.keep = keep
         #: Called when a value of the rows is of a type that the codec doesn't know.
         self.unencodable = unencodable
         #: Instances are asked for, in place of rows.
@@ -107,7 +126,39 @@ class Question:
             passed(str(why))
         except StoreError as error:
             _pass_for_want_of_a_store(error)
-        return self._built(self.ask())
+        return self._built(self._kept(self.ask()))
+
+    def look(self) -> Looked:
+        """What becomes of this question. Asks the database for what its answer rests on; fills nothing."""
+        try:
+            script, identity = self._script(), self._identity()
+            key, fingerprint = self._key(identity), self._fingerprint(identity)
+            store = self._store(script, identity)
+            is_hit = store.get(key, fingerprint, self.footing.snapshot_clock) is not None
+            self.wrapper.ensure_connection()
+            schema = store_for(self.wrapper, identity).versions(_SCHEMA)
+            version = "" if schema is None else schema.versions.hex()
+            catalog = catalog_of(self.wrapper, identity.database, (version,))
+            reason = catalog.reason_to_pass(with_declared(script.reads), self.footing.prefix is not None)
+        except _Pass as why:
+            return Looked("", str(why), False, [])
+        except StoreError as error:
+            return Looked("", str(error), False, [])
+        if reason:
+            return Looked("", reason, False, [])
+        if self.plan.is_permanent:
+            words = sorted(f"{name}.permanent" for name in script.reads)
+        elif self._is_exact(store, identity):
+            words = in_words(self.wrapper, script, catalog, self.sql, self.values, self.ask())
+        else:
+            words = tables_in_words(script)
+        return Looked(key, "", is_hit, words)
+
+    def _is_exact(self, store: Store, identity: Identity) -> bool:
+        """Whether the answer rests on single rows: not in an overlay, nor in a store without a clock."""
+        if not self.plan.is_exact or self.plan.is_permanent or not store.has_clock:
+            return False
+        return store is store_for(self.wrapper, identity)
 
     def answer_of_a_hit(self) -> list[Any] | None:
         """The answer if it is in the cache; else None, counted, with the database not asked."""
@@ -140,13 +191,16 @@ class Question:
         if footing.overlay is not None:
             if footing.overlay.is_touched((SCHEMA,)):
                 raise _Pass("changed_schema")  # its tables aren't what others see
-            if footing.overlay.is_touched(_rests_on(script)):
+            if footing.overlay.is_touched(tables_of(script)):
                 return footing.overlay.over(shared) if shared.keeps else shared
             if not footing.may_hit:
                 raise _Pass(footing.reason)
         if footing.snapshot_clock is not None and not shared.has_clock:
             raise _Pass("snapshot")
         return shared
+
+    def _kept(self, rows: list[Row]) -> list[Row]:
+        return rows if self.keep is None else self.keep(rows)
 
     def _built(self, rows: list[Row]) -> list[Any]:
         return rows if self.building is None else self.building.of(rows)
@@ -202,6 +256,8 @@ class Question:
     def _hit(self, store: Store, key: str, fingerprint: int) -> list[Any] | None:
         found = store.get(key, fingerprint, self.footing.snapshot_clock, self.building)
         if found is None:
+            if conf.setting("EXPLAIN_MISSES"):
+                misses.note(key, self.sql, store.causes_of_miss(key, fingerprint))
             return None
         self.wrapper.validate_no_broken_transaction()
         count("hits")
@@ -218,27 +274,28 @@ class Question:
             # What the new connection says of itself counts from now on.
             self.wrapper.ensure_connection()
             footing = footing_of(self.wrapper)
-        reading: Reading | None = None
+        taken: Taken | None = None
         if footing.may_fill:
             if self._asked_identity().answers_like(identity):
-                reading = self._reading(script, identity, store, footing.snapshot_clock)
+                taken = self._take(script, identity, store, key, footing.snapshot_clock)
             else:
                 not_filled("other_database")
         else:
             not_filled(footing.reason or "unfinished_cursor")
         rows = self.ask()
+        reading = None if taken is None else settled(taken, store, rows)
+        kept = self._kept(rows)
         if reading is not None:
-            self._fill(store, key, fingerprint, rows, reading)
-        return rows
+            self._fill(store, key, fingerprint, kept, reading)
+        return kept
 
-    def _reading(
-        self, script: Script, identity: Identity, store: Store, clock: Clock | None
-    ) -> Reading | None:
-        """What the answer rests on, taken before the database is asked; None: don't fill.
+    def _take(
+        self, script: Script, identity: Identity, store: Store, key: str, clock: Clock | None
+    ) -> Taken | None:
+        """What the answer rests on, taken before the database is asked; None (counted): don't fill.
 
-        Mode "model": a write to any row of any of these tables may change the answer, and each such write
-        bumps that table's ``any``, or ``all`` where it can't be placed. A table is only accepted if the
-        catalog, read under the schema's present version, knows it as a plain table.
+        A table is only accepted if the catalog, read under the schema's present version, knows it as a plain
+        table.
         """
         shared = store_for(self.wrapper, identity)
         schema = shared.versions(_SCHEMA)
@@ -251,10 +308,6 @@ class Question:
         if reason:
             not_filled(reason)
             return None
-        if self.plan.is_permanent:
-            dependencies = [permanent_of(name) for name in script.reads]
-        else:
-            dependencies = _rests_on(script)
         replica = replica_of(self.alias)
         if replica is not None:
             lagging = clock_a_lag_ago(shared, replica.lag)
@@ -262,12 +315,23 @@ class Question:
                 not_filled("replica_lag")
                 return None
             clock = lagging if clock is None else shared.older(clock, lagging)
-        reading = store.versions(pack(dependencies), clock)
-        if reading is None or shared.versions(_SCHEMA) != schema:  # a DDL commit came in between
+        if self._is_exact(store, identity):
+            taken = take_exactly(self.wrapper, store, script, catalog, self.sql, self.values, clock, key)
+        else:
+            taken = self._take_tables(script, store, clock)
+        if taken is None or shared.versions(_SCHEMA) != schema:  # a DDL commit came in between
             not_filled(_why_no_versions(store))
             settle_unknown_outcomes(self.wrapper, store)
             return None
-        return reading
+        return taken
+
+    def _take_tables(self, script: Script, store: Store, clock: Clock | None) -> Taken | None:
+        if self.plan.is_permanent:
+            dependencies = [permanent_of(name) for name in script.reads]
+        else:
+            dependencies = tables_of(script)
+        reading = store.versions(pack(dependencies), clock)
+        return None if reading is None else Taken(reading)
 
     def _fill(self, store: Store, key: str, fingerprint: int, rows: list[Row], reading: Reading) -> None:
         try:
@@ -288,10 +352,6 @@ def _pass_for_want_of_a_store(error: StoreError) -> None:
     """A wrong set-up is an error at start (check E006) and of writes, never of a page that reads."""
     passed("no_store")
     trouble("no_store", "Nothing is cached: %s", error)
-
-
-def _rests_on(script: Script) -> list[int]:
-    return [ALL, SCHEMA, *(any_of(name) for name in with_declared(script.reads))]
 
 
 def _why_no_versions(store: Store) -> str:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from django.db.models import QuerySet
 
 from .. import conf
-from ..options import CacheMeOptions, check_timeout
+from ..options import MODEL, CacheMeOptions, check_timeout
 
 QUERYSET, TABLE = "queryset", "table"
 PERMANENT_QUERYSET, PERMANENT_TABLE = "permanent_queryset", "permanent_table"
@@ -30,6 +30,8 @@ class Plan(NamedTuple):
 
     kind: str
     timeout: float | None
+    #: Single rows and values count, not whole tables.
+    is_exact: bool = True
 
     @property
     def is_permanent(self) -> bool:
@@ -61,15 +63,17 @@ def plan_of(
         timeout = options.timeout
     if timeout is None:
         timeout = conf.default_timeout()
+    invalidation = options.invalidation if options is not None else None
+    is_exact = (conf.setting("INVALIDATION") if invalidation is None else invalidation) != MODEL
     if options is None:
         # Not registered: cached only if asked for.
-        return Plan(QUERYSET, timeout) if mode == CACHE else None
+        return Plan(QUERYSET, timeout, is_exact) if mode == CACHE else None
     whole = whole_rows and options.cache_table and _is_whole_table(queryset)
     if not (whole or options.cache_queryset or mode == CACHE):
         return None
     if mode == PERMANENT:
         return Plan(PERMANENT_TABLE if whole else PERMANENT_QUERYSET, timeout)
-    return Plan(TABLE if whole else QUERYSET, timeout)
+    return Plan(TABLE if whole else QUERYSET, timeout, is_exact)
 
 
 def _is_whole_table(queryset: QuerySet[Any]) -> bool:

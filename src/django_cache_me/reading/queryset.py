@@ -11,8 +11,11 @@ from typing import Any, Callable
 
 from django.db.models import QuerySet
 
+from ..counters import passed
 from . import aggregation, bypass, iteration, raw
+from .admission import admitted
 from .callable_twin import callable_queryset, queryset_with_policy
+from .explanation import explain_cache
 from .fetch import fetch
 from .policy import NO_CACHE, PERMANENT, POLICY, Policy, cache_for
 
@@ -25,11 +28,13 @@ def install() -> None:
     setattr(QuerySet, POLICY, None)
     setattr(QuerySet, "_fetch_all", _fetching(QuerySet._fetch_all))
     setattr(QuerySet, "_clone", _cloning(QuerySet._clone))  # type: ignore[attr-defined]
+    setattr(QuerySet, "explain", _explaining(QuerySet.explain))
     aggregation.install()
     iteration.install()
     raw.install()
     for name, value in (
         ("cache", cache),
+        ("explain_cache", explain_cache),
         ("no_cache", property(no_cache)),
         ("permanent_cache", property(permanent_cache)),
     ):
@@ -62,6 +67,17 @@ def _fetching(original: Callable[[Any], None]) -> Callable[[Any], None]:
         original(self)  # fetches if nothing was fetched yet; then prefetches related objects
 
     return _fetch_all
+
+
+def _explaining(original: Callable[..., str]) -> Callable[..., str]:
+    # The plan of a query changes without any write (statistics, indexes), so it is asked for each time.
+    @functools.wraps(original)
+    def explain(self: Any, *args: Any, **kwargs: Any) -> str:
+        if admitted(self, whole_rows=False) is not None:
+            passed("explain")
+        return original(self, *args, **kwargs)
+
+    return explain
 
 
 def _cloning(original: Callable[..., Any]) -> Callable[..., Any]:

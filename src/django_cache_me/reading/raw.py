@@ -64,19 +64,34 @@ def _answer(queryset: Any) -> list[Any] | None:
         return None
     wrapper = connections[alias]
 
+    names: list[Any] = []
+
     def ask() -> list[Any]:
         rows = iter(query)
-        names = tuple(column[0] for column in query.cursor.description)
+        names.append(tuple(column[0] for column in query.cursor.description))
         try:
-            return [names, *map(tuple, rows)]
+            return [*map(tuple, rows)]
         finally:
             query.cursor.close()
+
+    def keep(rows: list[Any]) -> list[Any]:
+        return [*names, *rows]
 
     layout = driver_layout(wrapper, "raw")
     label = queryset.model._meta.label_lower
     params = _parameters(query, wrapper)
     return Question(
-        alias, footing, plan, label, query.sql, params, layout.result, layout.fingerprint, ask
+        alias,
+        footing,
+        plan,
+        label,
+        query.sql,
+        params,
+        layout.result,
+        layout.fingerprint,
+        ask,
+        keep,
+        values=params[1:],
     ).answer()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Tuple
+from typing import Any, Mapping, NamedTuple, Tuple
 
 from .. import _engine
 from .dependencies import Dependencies
@@ -19,17 +19,28 @@ class Reading(NamedTuple):
 
 
 class Building(NamedTuple):
-    """Instances are asked for in place of rows."""
+    """Results are asked for in place of rows."""
 
-    plan: _engine.InstancePlan
+    plan: _engine.ResultPlan
     #: Django's alias of the database that they come from.
     alias: str
     #: Django 6.1's fetch mode, or None.
     mode: Any
 
     def of(self, rows: list[Any]) -> list[Any]:
-        """New instances of ``rows``."""
+        """New results of ``rows``."""
         return self.plan.build(rows, self.alias, self.mode)
+
+
+class Cause(NamedTuple):
+    """What bumped a dependency."""
+
+    #: In words: ``table.pk=5``, ``table.column=3``, ``table~column`` …; "" if nothing was noted.
+    dependency: str
+    #: The statement.
+    sql: str
+    #: When it was executed, in seconds since 1970.
+    at: float
 
 
 class Clock(NamedTuple):
@@ -59,7 +70,7 @@ class Store:
     def get(
         self, key: str, fingerprint: int, clock: Clock | None = None, building: Building | None = None
     ) -> list[Any] | None:
-        """The rows of a valid entry, or with ``building`` instances; made anew at each call. None: a miss.
+        """The rows of a valid entry, or with ``building`` results; made anew at each call. None: a miss.
 
         With ``clock`` (see :meth:`clock`) the entry counts only if nothing it rests on is younger.
         """
@@ -86,6 +97,13 @@ class Store:
     def versions(self, dependencies: Dependencies, clock: Clock | None = None) -> Reading | None:
         """The versions now, or None if one of them carries an intent, is younger than ``clock``, or the
         store isn't ready: then don't fill."""
+        raise NotImplementedError
+
+    def extended(self, reading: Reading, dependencies: Dependencies, clock: Clock | None) -> Reading | None:
+        """``reading`` with more dependencies, none of which is younger than ``clock``; else None.
+
+        Only of stores with a clock.
+        """
         raise NotImplementedError
 
     @property
@@ -116,6 +134,14 @@ class Store:
     def settle(self, token: Any) -> None:
         """The session behind ``token`` is gone: bump again and withdraw its intent."""
         raise NotImplementedError
+
+    def note_causes(self, causes: Mapping[int, Cause]) -> None:
+        """Keep for a while what bumped each of these dependencies, for :meth:`causes_of_miss`."""
+
+    def causes_of_miss(self, key: str, fingerprint: int) -> list[Cause]:
+        """Why the entry under ``key``, if one is there, doesn't count: what was noted of each dependency that
+        was bumped since it was filled. Empty: it isn't there, or is of another schema."""
+        return []
 
     def delete(self, key: str) -> bool:
         raise NotImplementedError

@@ -74,7 +74,7 @@ def versions_file(database: str) -> tuple[str, int | None]:
 
 def _entry() -> dict[str, Any]:
     """The ``CACHES`` entry that the setting chooses, if its backend is ours; else an empty one."""
-    entry: dict[str, Any] = settings.CACHES.get(conf.setting("CACHE"), {})
+    entry: dict[str, Any] = settings.CACHES.get(conf.cache_alias(), {})
     return entry if str(entry.get("BACKEND", "")).startswith("django_cache_me.") else {}
 
 

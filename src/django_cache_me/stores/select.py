@@ -25,7 +25,7 @@ def store_of(database: str, private: bool, is_new: bool) -> Store:
     Raises :class:`~django_cache_me.exceptions.StoreError` where it can't be opened or shared.
     """
     kind = store_kind()
-    key = (kind, database) if kind != DJANGO_CACHE else (kind, database, conf.setting("CACHE"), str(_entry()))
+    key = (kind, database) if kind != DJANGO_CACHE else (kind, database, conf.cache_alias(), str(_entry()))
     store = _stores.get(key)
     if store is None:
         with _lock:
@@ -42,14 +42,14 @@ _last: tuple[Any, str, str] | None = None
 def store_kind() -> str:
     """SHARED_MEMORY, DUMMY or DJANGO_CACHE. Raises StoreError for a backend that can't be imported."""
     global _last
-    alias = conf.setting("CACHE")
+    alias = conf.cache_alias()
     if _last is None or _last[0] is not settings.CACHES or _last[1] != alias:
         _last = (settings.CACHES, alias, _kind_of(str(_entry().get("BACKEND", ""))))
     return _last[2]
 
 
 def _entry() -> dict[str, Any]:
-    entry: dict[str, Any] = settings.CACHES.get(conf.setting("CACHE"), {})
+    entry: dict[str, Any] = settings.CACHES.get(conf.cache_alias(), {})
     return entry
 
 
@@ -76,7 +76,7 @@ def _make(kind: str, database: str, private: bool, is_new: bool) -> Store:
         from .database_cache import DatabaseCacheStore, is_database_cache
         from .django_cache import DjangoCacheStore
 
-        alias = conf.setting("CACHE")
+        alias = conf.cache_alias()
         try:
             store_class = DatabaseCacheStore if is_database_cache(alias) else DjangoCacheStore
         except Exception as error:  # whatever the backend's class raises for its options

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
-from typing import Any
+from typing import Any, Mapping
 
 from .. import _engine
 from ..exceptions import StoreError
 from ..log import trouble
-from .base import Building, Clock, Intent, Reading, Row, Store
+from .base import Building, Cause, Clock, Intent, Reading, Row, Store
 from .dependencies import Dependencies
 from .places import Place, place, versions_file
 
 _NO_CLOCK = 2**64 - 1
+#: Bytes of the epoch, with which a reading begins.
+_EPOCH = 8
 #: How long (s) a commit waits for a free record in the version table before it is refused.
 _PATIENCE = 10.0
 #: Of all keys of querysets, and of no others.
 _KEYS_BEGIN = b"cache_me:"
+#: How long (ms) it is kept what bumped a dependency.
+_NOTES_LIVE = 3600 * 1000
 
 
 class SharedMemoryStore(Store):
@@ -30,11 +35,7 @@ class SharedMemoryStore(Store):
     def _open_table(self, is_new: bool) -> _engine.VersionTable:
         if self._private:
             return _engine.VersionTable.private_table()
-        path, group = versions_file(self._database)
-        try:
-            return _engine.VersionTable.open(path, self._database, group=group, fresh=is_new)
-        except _engine.EngineError as error:
-            raise StoreError(error.args[0]) from None
+        return open_versions(self._database, is_new)
 
     def table(self) -> _engine.VersionTable:
         """The version table; opened anew when its file was replaced."""
@@ -83,6 +84,14 @@ class SharedMemoryStore(Store):
         versions = None if newest is None else table.read(dependencies, newest)
         return None if versions is None else Reading(dependencies, versions)
 
+    def extended(self, reading: Reading, dependencies: Dependencies, clock: Clock | None) -> Reading | None:
+        late = self.versions(dependencies, clock)
+        if late is None or late.versions[:_EPOCH] != reading.versions[:_EPOCH]:
+            return None
+        return Reading(
+            Dependencies(reading.dependencies + dependencies), reading.versions + late.versions[_EPOCH:]
+        )
+
     def declare_intent(self, dependencies: Dependencies, session: bytes, ends_with_process: bool) -> Intent:
         give_up = time.monotonic() + _PATIENCE
         while True:
@@ -123,6 +132,25 @@ class SharedMemoryStore(Store):
     def settle(self, token: Any) -> None:
         table, outcome = token
         table.settle(outcome)
+
+    def note_causes(self, causes: Mapping[int, Cause]) -> None:
+        entries = _entries()
+        if entries is not None:
+            for dependency, cause in causes.items():
+                entries.put_bytes(self._note_of(dependency), json.dumps(cause).encode(), _NOTES_LIVE)
+
+    def causes_of_miss(self, key: str, fingerprint: int) -> list[Cause]:
+        entries = _entries()
+        if entries is None:
+            return []
+        causes = []
+        for dependency in entries.changed(self._namespaced(key), self.table(), fingerprint):
+            note = entries.get_bytes(self._note_of(dependency))
+            causes.append(Cause("", "", 0.0) if note is None else Cause(*json.loads(note)))
+        return causes
+
+    def _note_of(self, dependency: int) -> bytes:
+        return b"cache_me_note:%x\0%s" % (dependency, self._database.encode())
 
     def delete(self, key: str) -> bool:
         entries = _entries()
@@ -189,6 +217,15 @@ def entries_at(where: Place) -> _engine.SharedStore | None:
         _opened[key] = store
         _closed_until.pop(key, None)
         return store
+
+
+def open_versions(database: str, is_new: bool) -> _engine.VersionTable:
+    """Open or make the version file of a database. StoreError says what to set."""
+    path, group = versions_file(database)
+    try:
+        return _engine.VersionTable.open(path, database, group=group, fresh=is_new)
+    except _engine.EngineError as error:
+        raise StoreError(error.args[0]) from None
 
 
 def open_entries(where: Place | None = None) -> _engine.SharedStore:

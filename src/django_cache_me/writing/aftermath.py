@@ -125,9 +125,13 @@ def _reclaim(label: str, alias: str) -> None:
 
 
 def _warmers_of(label: str) -> list[str]:
-    return [
-        path for name, paths in conf.setting("WARMERS").items() if name.lower() == label for path in paths
-    ]
+    try:
+        return [
+            path for name, paths in conf.setting("WARMERS").items() if name.lower() == label for path in paths
+        ]
+    except (AttributeError, TypeError) as error:  # check E004 says what the setting has to be
+        trouble("warmers", "%sWARMERS can't be read: %s", conf.PREFIX, error)
+        return []
 
 
 def _warm(path: str) -> None:

@@ -23,7 +23,7 @@ _EVERYTHING_ELSEWHERE = pack([ALL, SCHEMA])
 class Announcement:
     """The intent of one connection's commit. Once declared, always bumped, also on rollback."""
 
-    __slots__ = ("_intent", "_others", "_schema", "_state", "_store", "_tables", "_wrapper")
+    __slots__ = ("_causes", "_intent", "_others", "_schema", "_state", "_store", "_tables", "_wrapper")
 
     def __init__(
         self, wrapper: BaseDatabaseWrapper, state: ConnectionState, store: Store, intent: Intent
@@ -36,6 +36,7 @@ class Announcement:
         self._others: list[tuple[Store, Intent]] = []
         self._schema = state.schema_version
         self._tables = frozenset(state.written_tables)
+        self._causes = state.causes
 
     def declare_elsewhere(self, databases: Iterable[str], session: Session) -> None:
         """Declare that anything in ``databases`` (identities) may be written too."""
@@ -49,6 +50,8 @@ class Announcement:
         intent, self._intent = self._intent, None
         if intent is None:
             return
+        if self._causes:
+            self._store.note_causes(self._causes)
         self._store.finish_intent(intent)
         for store, other in self._others:
             store.finish_intent(other)

@@ -11,6 +11,7 @@ from ..databases.drivers import IDLE, Driver
 from ..databases.identity import is_to_be_asked
 from ..databases.statements import COPY, UNREADABLE, Script, read_script
 from .announcement import Announcement, announce
+from .execution import Execution
 from .write_set import add_writes, clock_of
 
 #: Driver methods that execute nothing; any other one may write anything (COPY and its like).
@@ -49,18 +50,24 @@ class ObservedCursor:
         self._unfinished = False
         #: The driver's call may still be at work: its commit is over when the cursor is closed.
         self._lazy = False
-        #: What the statement that is executed writes: dependencies.
+        #: What the statement that is executed writes: the dependencies that the overlay goes by.
         self._written: frozenset[int] = frozenset()
 
     # What executes.
 
     def execute(self, sql: Any, *args: Any, **kwargs: Any) -> Any:
-        script = read_script(self._text(sql), self._driver.dialect)
-        return self._observe(script, self._cursor.execute, (sql, *args), kwargs)
+        text = self._text(sql)
+        script = read_script(text, self._driver.dialect)
+        execution = Execution(script, text, (args[0],) if args else ((),))
+        return self._observe(execution, self._cursor.execute, (sql, *args), kwargs)
 
     def executemany(self, sql: Any, *args: Any, **kwargs: Any) -> Any:
-        script = read_script(self._text(sql), self._driver.dialect)
-        return self._observe(script, self._cursor.executemany, (sql, *args), kwargs)
+        text = self._text(sql)
+        script = read_script(text, self._driver.dialect)
+        # An iterator can be gone through but once, and that is the driver's to do.
+        several = args[0] if args and isinstance(args[0], (list, tuple)) else None
+        execution = Execution(script, text, several)
+        return self._observe(execution, self._cursor.executemany, (sql, *args), kwargs)
 
     def _text(self, sql: Any) -> str:
         if type(sql) is str:
@@ -73,10 +80,15 @@ class ObservedCursor:
         return str(sql)
 
     def _observe(
-        self, script: Script, call: Callable[..., Any], args: tuple[Any, ...], kwargs: Any, lazy: bool = False
+        self,
+        execution: Execution,
+        call: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Any,
+        lazy: bool = False,
     ) -> Any:
         self._finish()
-        state, driver = self._state, self._driver
+        state, driver, script = self._state, self._driver, execution.script
         if script.only_reads and not script.functions:
             if not self._wrapper.autocommit and driver.status(state.raw) == IDLE:
                 state.end_transaction()
@@ -89,7 +101,7 @@ class ObservedCursor:
         driver.wait_for_answers(state.raw)
         was_open = driver.status(state.raw) != IDLE
         unchanged = not state.changed
-        self._before(script, was_open)
+        self._before(execution, was_open)
         commits = (
             script.commits
             or script.may_commit
@@ -129,8 +141,8 @@ class ObservedCursor:
         finally:
             self._driver.executed(self._state.raw, script, succeeded)
 
-    def _before(self, script: Script, was_open: bool) -> None:
-        state = self._state
+    def _before(self, execution: Execution, was_open: bool) -> None:
+        state, script = self._state, execution.script
         if not was_open:
             state.end_transaction()
             if script.begins or script.is_savepoint:
@@ -147,7 +159,7 @@ class ObservedCursor:
         if script.session_change:
             state.changed = script.session_change
         self._empty_overlay(script)
-        self._written = add_writes(self._wrapper, state, script)
+        self._written = add_writes(self._wrapper, state, execution)
 
     def _take_clock(self) -> None:
         """The statement may begin a transaction. What is not younger than the clock before its snapshot was
@@ -281,7 +293,7 @@ class ObservedCursor:
 
     def _driver_call(self, method: Callable[..., Any], script: Script) -> Callable[..., Any]:
         def observed(*args: Any, **kwargs: Any) -> Any:
-            return self._observe(script, method, args, kwargs, lazy=True)
+            return self._observe(Execution(script, "", None), method, args, kwargs, lazy=True)
 
         return observed
 

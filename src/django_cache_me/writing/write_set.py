@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..databases.catalog import catalog_of, forget
-from ..databases.connection import ConnectionState, store_for
+from .. import _engine, conf
+from ..databases.catalog import Catalog, catalog_of, forget
+from ..databases.connection import MOST_WRITTEN, ConnectionState, store_for
 from ..databases.drivers import UNKNOWN
 from ..databases.identity import Identity, identity_of
 from ..databases.statements import UNKNOWN_STATEMENT, Script
 from ..exceptions import StoreError
+from ..registry import cache_me_registry
 from ..stores.base import Clock, Store
-from ..stores.dependencies import ALL, SCHEMA, Dependencies, pack, written
-from . import aftermath
+from ..stores.dependencies import ALL, SCHEMA, Dependencies, any_of, pack, written
+from . import aftermath, causes
+from .execution import Execution, Placed
 
 _SCHEMA = pack([SCHEMA])
+_EXACT_KINDS = frozenset({"insert", "update", "delete"})
+
+
+#: Texts whose plans are kept, of one catalog.
+_MOST_PLANS = 2048
+_ANYWHERE = Placed(set(), False)
 
 
 def place_of(wrapper: BaseDatabaseWrapper) -> tuple[Identity, Store]:
@@ -47,8 +58,9 @@ def _identity_of(wrapper: BaseDatabaseWrapper) -> Identity:
     return identity
 
 
-def add_writes(wrapper: BaseDatabaseWrapper, state: ConnectionState, script: Script) -> frozenset[int]:
-    """Add to the write set of ``state`` what executing ``script`` may write, and say what that is."""
+def add_writes(wrapper: BaseDatabaseWrapper, state: ConnectionState, execution: Execution) -> frozenset[int]:
+    """Add to the write set of ``state`` what ``execution`` may write; what the overlay goes by comes back."""
+    script = execution.script
     if not (script.writes or script.functions or script.writes_anything or script.changes_schema):
         return frozenset()
     assert state.driver is not None
@@ -59,35 +71,68 @@ def add_writes(wrapper: BaseDatabaseWrapper, state: ConnectionState, script: Scr
         if script.only_reads and not _may_write(wrapper, script, identity):
             return frozenset()
         raise
-    dependencies: set[int] = set()
-    tables: set[str] = set()
-    if script.writes_anything or script.changes_schema:
-        dependencies.add(ALL)
-        dependencies.update((SCHEMA,) if script.changes_schema or script.may_commit else ())
-    if script.writes and state.writes_elsewhere:
-        dependencies.add(ALL)
-    if script.written_schemas:
-        state.other_databases |= state.driver.other_databases(identity.database, script.written_schemas)
-    if script.writes or script.functions:
-        if state.driver.status(state.raw) == UNKNOWN:
-            dependencies.add(ALL)
-        else:
-            placed, complete = _placed_tables(wrapper, state, script, identity, store)
-            tables |= placed
-            if not complete:
-                dependencies.add(ALL)
-    # Tables that are named are bumped under their own names too: manual and permanent rules build on them.
-    tables |= script.writes
-    dependencies.update(written(tables))
-    state.wrote(dependencies, tables)
+    exactly = _exactly_placed(wrapper, state, execution, identity, store)
+    if exactly is not None:
+        coarse, tables, placed = exactly
+    else:
+        coarse, tables, placed = _coarsely_placed(wrapper, state, execution, identity, store)
+    state.wrote(coarse, tables, placed.exact)
+    if conf.setting("EXPLAIN_MISSES"):
+        causes.note(wrapper, state, execution, coarse, tables, placed)
     if tables and aftermath.is_wanted():
         aftermath.tables_were_written(wrapper, tables)
-    return frozenset(dependencies)
+    return coarse
 
 
-def _placed_tables(
+def _coarsely_placed(
+    wrapper: BaseDatabaseWrapper,
+    state: ConnectionState,
+    execution: Execution,
+    identity: Identity,
+    store: Store,
+) -> tuple[frozenset[int], frozenset[str], Placed]:
+    """The dependencies on whole tables, and the tables, that ``execution`` may write."""
+    script = execution.script
+    assert state.driver is not None
+    coarse: set[int] = set()
+    if script.writes_anything or script.changes_schema:
+        coarse.add(ALL)
+        coarse.update((SCHEMA,) if script.changes_schema or script.may_commit else ())
+    if script.writes and state.writes_elsewhere:
+        coarse.add(ALL)
+    if script.written_schemas:
+        state.other_databases |= state.driver.other_databases(identity.database, script.written_schemas)
+    placed = Placed(set(), True)
+    if script.writes or script.functions:
+        if state.driver.status(state.raw) == UNKNOWN:
+            placed = _ANYWHERE
+        else:
+            placed = _placed(wrapper, state, script, identity, store)
+        if not placed.complete:
+            coarse.add(ALL)
+    # Tables that are named are bumped under their own names too: manual and permanent rules build on them.
+    tables = placed.tables | script.writes
+    coarse.update(written(tables))
+    return frozenset(coarse), frozenset(tables), placed
+
+
+def _catalog(
+    wrapper: BaseDatabaseWrapper, state: ConnectionState, identity: Identity, store: Store
+) -> Catalog | None:
+    """The catalog by which this transaction's writes are placed; None: a DDL commit is, or was, under way."""
+    version = store.versions(_SCHEMA)
+    if version is None:
+        return None
+    if state.schema_version is None:
+        state.schema_version = version.versions
+    elif state.schema_version != version.versions:
+        return None
+    return catalog_of(wrapper, identity.database, (version.versions.hex(),))
+
+
+def _placed(
     wrapper: BaseDatabaseWrapper, state: ConnectionState, script: Script, identity: Identity, store: Store
-) -> tuple[set[str], bool]:
+) -> Placed:
     """The tables that the named ones carry with them, and whether these are all.
 
     Proof sketch: a row can be changed by the statement itself (tables named), by foreign keys that act in
@@ -95,14 +140,9 @@ def _placed_tables(
     writes (not complete). The catalog was read after the schema's version, so a DDL commit that it missed
     shows in :func:`settled_write_set`.
     """
-    version = store.versions(_SCHEMA)
-    if version is None:
-        return set(), False  # a DDL commit is under way
-    if state.schema_version is None:
-        state.schema_version = version.versions
-    elif state.schema_version != version.versions:
-        return set(), False
-    catalog = catalog_of(wrapper, identity.database, (version.versions.hex(),))
+    catalog = _catalog(wrapper, state, identity, store)
+    if catalog is None:
+        return _ANYWHERE
     touched: set[str] = set()
     complete = True
     if catalog.may_write(script.functions):
@@ -117,7 +157,81 @@ def _placed_tables(
         acting = touched | script.writes if complete else catalog.acts_elsewhere
         schemas = set().union(*(catalog.acts_elsewhere.get(name, ()) for name in acting))
         state.other_databases |= state.driver.other_databases(identity.database, schemas)
-    return touched, complete
+    return Placed(touched, complete)
+
+
+def _exactly_placed(
+    wrapper: BaseDatabaseWrapper,
+    state: ConnectionState,
+    execution: Execution,
+    identity: Identity,
+    store: Store,
+) -> tuple[frozenset[int], frozenset[str], Placed] | None:
+    """What is written if it is known row by row; None: it isn't.
+
+    The engine's rule tells what the text writes (``dependency_rules.hpp``). It holds where the session is as
+    the server said it at connect (its name resolution, modes and foreign keys), and where nothing but the
+    text writes rows of the table.
+    """
+    script, driver = execution.script, state.driver
+    assert driver is not None
+    if (
+        execution.parameters is None
+        or script.kind not in _EXACT_KINDS
+        or len(script.writes) != 1
+        or script.written_schemas
+        or script.writes_anything
+        or state.changed
+        or driver.status(state.raw) == UNKNOWN
+    ):
+        return None
+    catalog = _catalog(wrapper, state, identity, store)
+    if catalog is None:
+        return None
+    plan = _plan_of(catalog, execution, driver.dialect)
+    if plan is None:
+        return None
+    trusted = driver.stores_values_as_given(wrapper)
+    numbers: list[int] = []
+    for parameters in execution.parameters:
+        numbers += plan.rule.dependencies(parameters, trusted)
+        if len(numbers) > MOST_WRITTEN:
+            return None
+    return plan.coarse, plan.tables, Placed(set(), True, numbers, plan.rule)
+
+
+class _WritePlan(NamedTuple):
+    """What is the same at each execution of a text that writes row by row."""
+
+    rule: _engine.WriteRule
+    #: ``any`` of its table, and what foreign keys and triggers carry along.
+    coarse: frozenset[int]
+    tables: frozenset[str]
+
+
+def _plan_of(catalog: Catalog, execution: Execution, dialect: str) -> _WritePlan | None:
+    key = (execution.text, cache_me_registry.revision)
+    try:
+        return catalog.write_plans[key]  # type: ignore[no-any-return]
+    except KeyError:
+        if len(catalog.write_plans) >= _MOST_PLANS:
+            catalog.write_plans.clear()
+        plan = catalog.write_plans[key] = _make_plan(catalog, execution, dialect)
+        return plan
+
+
+def _make_plan(catalog: Catalog, execution: Execution, dialect: str) -> _WritePlan | None:
+    (name,) = execution.script.writes
+    if name in catalog.acts_elsewhere or catalog.may_write(execution.script.functions):
+        return None
+    rule = catalog.rules.of_write(execution.text, dialect)
+    if not rule.is_exact or not catalog.writes_only_what_is_said(name, rule.may_act):
+        return None
+    carried, complete = catalog.touched_by(name, rule.may_act)
+    if not complete:
+        return None
+    coarse = frozenset([any_of(name), *written(carried - {name})])
+    return _WritePlan(rule, coarse, frozenset(carried | {name}))
 
 
 def _may_write(wrapper: BaseDatabaseWrapper, script: Script, identity: Identity) -> bool:

@@ -12,6 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.safestring import SafeString
 
 from ..declared import declared
+from ..rules import Column, ForeignKey, Rules
 from ..statements import Script
 
 IDLE, OPEN, FAILED, UNKNOWN = "idle", "open", "failed", "unknown"
@@ -130,6 +131,19 @@ class Driver:
         """The level that the project's settings give every transaction, or None: the session's default."""
         return None
 
+    def stores_values_as_given(self, wrapper: BaseDatabaseWrapper) -> bool:
+        """Whether a value that doesn't fit its column is an error, in place of being made to fit."""
+        return True
+
+    def read_rows(self, raw: Any, sql: str, params: tuple[Any, ...]) -> list[Any]:
+        """The rows of a query of our own, with Django's placeholders; not observed, not logged."""
+        cursor = raw.cursor()
+        try:
+            cursor.execute(sql, params)
+            return list(cursor.fetchall())
+        finally:
+            cursor.close()
+
 
 class Table(NamedTuple):
     """One relation of the database."""
@@ -142,6 +156,11 @@ class Table(NamedTuple):
     has_triggers: bool
     #: Tables whose rows the database itself changes or deletes when rows of this one are (foreign keys).
     acted_on: tuple[str, ...]
+    #: Of a plain table whose name says which one it is; else nothing is known of single rows.
+    columns: tuple[Column, ...] = ()
+    primary_key: tuple[str, ...] = ()
+    #: Those that the database enforces.
+    foreign_keys: tuple[ForeignKey, ...] = ()
 
 
 #: Row-level security hides rows, and a table without transactions writes them at once; what is written is
@@ -151,16 +170,31 @@ _WITHOUT_WRITES_OF_THEIR_OWN = frozenset({"table", "row_security", "non_transact
 _DECLARABLE = frozenset({"view", "materialized_view", "foreign_table", "virtual_table"})
 
 
-class Catalog(NamedTuple):
+class Catalog:
     """The tables of one database by bare name; a name that stands in several schemas is the worst of them."""
 
-    tables: dict[str, Table]
-    #: Lower-case names of functions that may write, beyond what the scanner knows.
-    writing_functions: frozenset[str]
-    #: A function that is called by a qualified name is a user's, and may write.
-    qualified_functions_write: bool = False
-    #: MySQL: the other databases that have rows which foreign keys change or delete with those of a table.
-    acts_elsewhere: Mapping[str, frozenset[str]] = MappingProxyType({})
+    def __init__(
+        self,
+        tables: dict[str, Table],
+        writing_functions: frozenset[str],
+        qualified_functions_write: bool = False,
+        acts_elsewhere: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    ) -> None:
+        self.tables = tables
+        #: Lower-case names of functions that may write, beyond what the scanner knows.
+        self.writing_functions = writing_functions
+        #: A function that is called by a qualified name is a user's, and may write.
+        self.qualified_functions_write = qualified_functions_write
+        #: MySQL: the other databases with rows which foreign keys change or delete with those of a table.
+        self.acts_elsewhere = acts_elsewhere
+        #: What answers rest on and writes bump, as far as single rows are concerned.
+        self.rules = Rules(
+            (table.name, table.columns, table.primary_key, table.foreign_keys)
+            for table in tables.values()
+            if table.kind == "table" and table.columns
+        )
+        #: The writers' own: what they have worked out from this catalog, by text.
+        self.write_plans: dict[Any, Any] = {}
 
     def may_write(self, functions: Iterable[str]) -> bool:
         """Whether one of ``functions`` (as the scanner names them) may write."""
@@ -182,10 +216,11 @@ class Catalog(NamedTuple):
                 return table.kind
         return ""
 
-    def touched_by(self, name: str) -> tuple[set[str], bool]:
+    def touched_by(self, name: str, acts: bool = True) -> tuple[set[str], bool]:
         """The tables that a write to ``name`` may change, and whether that is all there is to it.
 
-        A second value of False means: anything may change (unknown table, view, triggers).
+        Without ``acts`` no row of it goes and no key changes, so that foreign keys have nothing to act on. A
+        second value of False means: anything may change (unknown table, view, triggers).
         """
         touched: set[str] = set()
         waiting: list[str] = [name]
@@ -200,9 +235,22 @@ class Catalog(NamedTuple):
             if others is None and (table.has_triggers or table.kind not in _WITHOUT_WRITES_OF_THEIR_OWN):
                 return touched, False
             touched.add(current)
-            waiting.extend(table.acted_on)
+            if acts or current != name:
+                waiting.extend(table.acted_on)
             waiting.extend(others or ())
         return touched, True
+
+    def writes_only_what_is_said(self, name: str, acts: bool) -> bool:
+        """Whether a write to ``name`` changes no other rows of it than those that its text tells of.
+
+        Foreign keys may lead back to the table, and so may what is declared of it (triggers).
+        """
+        table = self.tables.get(name)
+        if table is None or declared(name) is not None:
+            return False
+        if not acts:
+            return True
+        return not any(name in self.touched_by(child)[0] for child in table.acted_on)
 
 
 PRIVATE = "private"

@@ -14,6 +14,7 @@ from typing import Any, Iterable
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ..rules import Column, ForeignKey
 from ..statements import Script
 from .base import IDLE, OPEN, UNKNOWN, Catalog, Driver, ServerFacts, Session, Table, digest
 
@@ -99,6 +100,17 @@ class MySQLDriver(Driver):
     def read_catalog(self, wrapper: BaseDatabaseWrapper) -> Catalog:
         with _plain_cursor(wrapper.connection) as cursor:
             return _read_catalog(cursor)
+
+    def stores_values_as_given(self, wrapper: BaseDatabaseWrapper) -> bool:
+        from ..identity import server_facts
+
+        modes = next((fact for fact in server_facts(wrapper).shaping if fact.startswith("sql_mode=")), "")
+        return "STRICT_ALL_TABLES" in modes or "STRICT_TRANS_TABLES" in modes
+
+    def read_rows(self, raw: Any, sql: str, params: tuple[Any, ...]) -> list[Any]:
+        with _plain_cursor(raw) as cursor:
+            cursor.execute(sql, params)
+            return list(cursor.fetchall())
 
     def ask_server(self, wrapper: BaseDatabaseWrapper) -> ServerFacts:
         with _plain_cursor(wrapper.connection) as cursor:
@@ -276,6 +288,23 @@ SELECT REFERENCED_TABLE_NAME, CONSTRAINT_SCHEMA = DATABASE(), CONSTRAINT_SCHEMA,
    AND (DELETE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT')
         OR UPDATE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT'))
 """
+_COLUMNS_SQL = """
+SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, EXTRA FROM information_schema.COLUMNS
+ WHERE TABLE_SCHEMA = DATABASE() ORDER BY TABLE_NAME, ORDINAL_POSITION
+"""
+_KEYS_SQL = """
+SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.STATISTICS
+ WHERE TABLE_SCHEMA = DATABASE() AND INDEX_NAME = 'PRIMARY' ORDER BY TABLE_NAME, SEQ_IN_INDEX
+"""
+_FOREIGN_KEYS_SQL = """
+SELECT TABLE_NAME, MIN(COLUMN_NAME), MIN(REFERENCED_TABLE_NAME), MIN(REFERENCED_COLUMN_NAME)
+  FROM information_schema.KEY_COLUMN_USAGE
+ WHERE TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_SCHEMA = DATABASE()
+ GROUP BY TABLE_NAME, CONSTRAINT_NAME HAVING COUNT(*) = 1
+"""
+#: Types of columns whose values compare as Python's do. Text never does: by collation, and padded.
+_TYPES = dict.fromkeys(("tinyint", "smallint", "mediumint", "int", "bigint"), "integer")
+_TYPES["date"] = "date"
 # What a function says of itself (READS SQL DATA) is not enforced.
 _FUNCTIONS_SQL = """
 SELECT DISTINCT ROUTINE_NAME FROM information_schema.ROUTINES
@@ -300,13 +329,39 @@ def _read_catalog(cursor: Any) -> Catalog:
             acted_on.setdefault(_folded(parent), set()).add(_folded(child))
         else:
             elsewhere.setdefault(_folded(parent), set()).add(_folded(schema))
+    keys: dict[str, list[str]] = {}
+    for table_name, column in rows(_KEYS_SQL):
+        keys.setdefault(_folded(table_name), []).append(_folded(column))
+    columns: dict[str, list[Column]] = {}
+    for table_name, column, type_name, extra in rows(_COLUMNS_SQL):
+        # DEFAULT_GENERATED is but a default.
+        words = _text(extra).lower().replace("default_generated", "")
+        computed = any(word in words for word in ("generated", "persistent", "on update"))
+        if _folded(column) not in keys.get(_folded(table_name), ()):
+            computed = computed or "auto_increment" in words  # it makes a number of NULL
+        what = _TYPES.get(_text(type_name).lower(), "")
+        columns.setdefault(_folded(table_name), []).append(Column(_folded(column), what, computed=computed))
+    foreign: dict[str, list[ForeignKey]] = {}
+    for table_name, column, parent, to_column in rows(_FOREIGN_KEYS_SQL):
+        foreign.setdefault(_folded(table_name), []).append(
+            (_folded(column), _folded(parent), _folded(to_column))
+        )
     tables: dict[str, Table] = {}
     for original, table_type, engine in rows(_TABLES_SQL):
         name = _folded(original)
         # From another database a foreign key may act back on this one.
         triggers = name in with_triggers or name in elsewhere or not sees_triggers
-        table = Table(name, _kind(table_type, engine), triggers, tuple(sorted(acted_on.get(name, ()))))
-        other = tables.get(name)  # T and t are two tables where file names differ by case
+        table = Table(
+            name,
+            _kind(table_type, engine),
+            triggers,
+            tuple(sorted(acted_on.get(name, ()))),
+            columns=tuple(columns.get(name, ())),
+            primary_key=tuple(keys.get(name, ())),
+            foreign_keys=tuple(foreign.get(name, ())),
+        )
+        # T and t are two tables where file names differ by case: which one a folded name means isn't known.
+        other = tables.get(name)
         if other is not None:
             worse = other if other.kind != "table" else table
             table = Table(name, worse.kind, table.has_triggers or other.has_triggers, table.acted_on)

@@ -9,6 +9,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..ranges import is_range, plain_range
+from ..rules import Column, ForeignKey
 from .base import FAILED, IDLE, OPEN, UNKNOWN, Catalog, Driver, ServerFacts, Session, Table
 
 
@@ -141,6 +142,44 @@ SELECT parent.relname, child.relname
   JOIN pg_catalog.pg_class child ON child.oid = k.conrelid
  WHERE k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))
 """
+# Domains have names of their own, and other rules than their types.
+_COLUMNS = """
+SELECT c.relname, a.attname, t.typname, a.atttypmod, a.attgenerated <> '',
+       coalesce(l.collisdeterministic, true),
+       (SELECT array_position(i.indkey::int2[], a.attnum) FROM pg_catalog.pg_index i
+         WHERE i.indrelid = c.oid AND i.indisprimary)
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+  LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
+ WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+ ORDER BY c.oid, a.attnum
+"""
+# Enforced: checked for all rows (not NOT VALID), by triggers that are at work.
+_FOREIGN_KEYS = """
+SELECT child.relname, a.attname, parent.relname, b.attname
+  FROM pg_catalog.pg_constraint k
+  JOIN pg_catalog.pg_class parent ON parent.oid = k.confrelid
+  JOIN pg_catalog.pg_class child ON child.oid = k.conrelid
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = child.oid AND a.attnum = k.conkey[1]
+  JOIN pg_catalog.pg_attribute b ON b.attrelid = parent.oid AND b.attnum = k.confkey[1]
+ WHERE k.contype = 'f' AND k.convalidated AND array_length(k.conkey, 1) = 1
+   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_trigger g WHERE g.tgconstraint = k.oid AND g.tgenabled = 'D')
+"""
+#: Type names of columns whose values compare as Python's do.
+_TYPES = {
+    "int2": "integer",
+    "int4": "integer",
+    "int8": "integer",
+    "bool": "boolean",
+    "uuid": "uuid",
+    "date": "date",
+    "text": "text",
+    "varchar": "text",
+}
+_HEADER_OF_TYPMOD = 4  # bytes that PostgreSQL counts in varchar's length
+_OLDEST_WITH_THESE = 120000
 # Functions of PostgreSQL itself that are volatile but change no rows of tables.
 _HARMLESS = frozenset(
     "random random_normal setseed clock_timestamp timeofday pg_sleep pg_sleep_for pg_sleep_until"
@@ -163,6 +202,7 @@ def _read_catalog(wrapper: BaseDatabaseWrapper) -> Catalog:
         actions = cursor.fetchall()
         cursor.execute("SELECT DISTINCT proname FROM pg_catalog.pg_proc WHERE provolatile = 'v'")
         volatile = {row[0].lower() for row in cursor.fetchall()}
+        columns, keys, foreign = _read_columns(raw, cursor)
     acted_on: dict[str, set[str]] = {}
     for parent, child in actions:
         acted_on.setdefault(parent, set()).add(child)
@@ -182,13 +222,47 @@ def _read_catalog(wrapper: BaseDatabaseWrapper) -> Catalog:
             what = "temporary_table"
         elif row_security and what == "table":
             what = "row_security"
-        table = Table(name, what, bool(rules or triggers), tuple(sorted(acted_on.get(name, ()))))
+        table = Table(
+            name,
+            what,
+            bool(rules or triggers),
+            tuple(sorted(acted_on.get(name, ()))),
+            columns=tuple(columns.get(name, ())),
+            primary_key=tuple(column for _, column in sorted(keys.get(name, ()))),
+            foreign_keys=tuple(foreign.get(name, ())),
+        )
         other = tables.get(name)
         if other is not None:
+            # Which of them a bare name means isn't known, so nor are its columns.
             worse = other if other.kind != "table" else table
             table = Table(name, worse.kind, table.has_triggers or other.has_triggers, table.acted_on)
         tables[name] = table
     return Catalog(tables, frozenset(volatile - _HARMLESS))
+
+
+def _read_columns(
+    raw: Any, cursor: Any
+) -> tuple[dict[str, list[Column]], dict[str, list[tuple[int, str]]], dict[str, list[ForeignKey]]]:
+    """By table: its columns, the positions and names of its primary key's, its enforced foreign keys."""
+    columns: dict[str, list[Column]] = {}
+    keys: dict[str, list[tuple[int, str]]] = {}
+    foreign: dict[str, list[ForeignKey]] = {}
+    info = getattr(raw, "info", raw)
+    if info.server_version < _OLDEST_WITH_THESE:
+        return columns, keys, foreign
+    cursor.execute(_COLUMNS)
+    for table, name, type_name, modifier, generated, deterministic, position in cursor.fetchall():
+        what = _TYPES.get(type_name, "")
+        if what == "text" and not deterministic:
+            what = ""
+        most = max(modifier - _HEADER_OF_TYPMOD, 0) if type_name == "varchar" else 0
+        columns.setdefault(table, []).append(Column(name, what, most, bool(generated)))
+        if position is not None:
+            keys.setdefault(table, []).append((position, name))
+    cursor.execute(_FOREIGN_KEYS)
+    for table, *key in cursor.fetchall():
+        foreign.setdefault(table, []).append((key[0], key[1], key[2]))
+    return columns, keys, foreign
 
 
 def _as_text(value: Any) -> str:

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ... import _engine
+from ..rules import Column
 from .base import IDLE, OPEN, PRIVATE, Catalog, Driver, Identity, Session, Table, digest, settings_key
 
 #: How long (s) a file's identity is believed before the path is looked at again.
@@ -71,6 +72,11 @@ class SQLiteDriver(Driver):
     def has_connected(self, wrapper: BaseDatabaseWrapper) -> None:
         _note_opened_file(wrapper)
 
+    def read_rows(self, raw: Any, sql: str, params: tuple[Any, ...]) -> list[Any]:
+        if "%" in sql.replace("%s", ""):  # as Django writes them, with %% for %
+            sql = sql.replace("%%", "%") if "%%s" not in sql else ""
+        return super().read_rows(raw, sql.replace("%s", "?"), params)
+
 
 def _read_catalog(wrapper: BaseDatabaseWrapper) -> Catalog:
     raw: Any = wrapper.connection
@@ -84,6 +90,10 @@ def _read_catalog(wrapper: BaseDatabaseWrapper) -> Catalog:
             " WHERE m.type = 'table' AND (f.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT')"
             " OR f.on_update IN ('CASCADE', 'SET NULL', 'SET DEFAULT'))"
         ).fetchall()
+        columns = cursor.execute(
+            "SELECT m.name, x.name, x.type, x.pk, x.hidden FROM main.sqlite_master AS m,"
+            " pragma_table_xinfo(m.name) AS x WHERE m.type = 'table' ORDER BY m.name, x.cid"
+        ).fetchall()
     finally:
         cursor.close()
     acted_on: dict[str, set[str]] = {}
@@ -96,9 +106,37 @@ def _read_catalog(wrapper: BaseDatabaseWrapper) -> Catalog:
         lower = name.lower()
         virtual = (sql or "").lstrip()[:20].upper() == "CREATE VIRTUAL TABLE"
         what = "virtual_table" if virtual else kind
-        tables[lower] = Table(lower, what, lower in with_triggers, tuple(sorted(acted_on.get(lower, ()))))
+        own = [column[1:] for column in columns if column[0] == name]
+        tables[lower] = Table(
+            lower,
+            what,
+            lower in with_triggers,
+            tuple(sorted(acted_on.get(lower, ()))),
+            columns=tuple(_column(one[0], one[1], bool(one[3]), sql or "") for one in own),
+            primary_key=tuple(_folded(one[0]) for one in sorted(own, key=lambda one: one[2]) if one[2]),
+            # PRAGMA foreign_keys is each connection's own: that other programs have it on isn't known.
+        )
     # sqlite_sequence and its like are written by SQLite alone.
     return Catalog(tables, frozenset())
+
+
+def _folded(name: str) -> str:
+    """As the scanner folds names: ASCII letters alone."""
+    return name.encode("utf-8", "surrogateescape").lower().decode("utf-8", "surrogateescape")
+
+
+def _column(name: str, declared: str, computed: bool, sql: str) -> Column:
+    """A column by its declared type, whose affinity makes stored values comparable with parameters
+    (https://www.sqlite.org/datatype3.html)."""
+    words = declared.upper()
+    if "INT" in words:
+        what = "integer"
+    elif "CHAR" in words or "CLOB" in words or "TEXT" in words:
+        # A collation of one of the columns; which, the declaration isn't read for.
+        what = "" if "COLLATE" in sql.upper() else "text"
+    else:
+        what = {"BOOL": "boolean", "BOOLEAN": "boolean", "DATE": "date"}.get(words, "")
+    return Column(_folded(name), what, computed=computed)
 
 
 def _identity(wrapper: BaseDatabaseWrapper) -> Identity:

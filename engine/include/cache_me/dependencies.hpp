@@ -1,0 +1,50 @@
+// The things that an answer can rest on, each reduced to a 64-bit hash: DESIGN.md's D.all, T.any, T.bulk,
+// T.pk=v, T.col=v and what is unknown of a column.
+//
+// The hashes are shared by every process, release and project on the host: what is hashed never changes. A
+// database needs no name in them, for each physical database has a version table of its own.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace cache_me {
+
+// Types whose equality in the database is the equality of their values here.
+enum class ValueType : std::uint8_t {
+  none,     // any other: nothing of that column is ever known
+  integer,  // 64 bits, signed
+  boolean,
+  uuid,
+  date,
+  text,  // with a collation that compares bytes
+};
+
+// A value of a parameter, a literal or a row. `none`: not known.
+struct KnownValue {
+  ValueType type = ValueType::none;
+  std::int64_t number = 0;  // of an integer, a boolean, a date (days since 1970-01-01)
+  std::string_view bytes;   // of a uuid (16) or a text (UTF-8)
+};
+
+// "all" and "schema" of a database.
+std::uint64_t dependency_of(std::string_view kind);
+// "any", "bulk", "permanent" of a table.
+std::uint64_t dependency_of(std::string_view kind, std::string_view table);
+// T~col: "set", col was set in a row whose other columns stayed. T?col: "unknown", a row was written as a
+// whole, with a value of col that isn't known.
+std::uint64_t dependency_of(std::string_view kind, std::string_view table, std::string_view column);
+// T.col=v
+std::uint64_t value_dependency(std::string_view table, std::string_view column, const KnownValue& value);
+// T.pk=v: the values of all columns of the primary key, in the catalog's order.
+std::uint64_t row_dependency(std::string_view table, std::span<const KnownValue> key);
+
+// A date as text, YYYY-MM-DD, as days since 1970-01-01. False: it is no such text.
+bool days_of_date(std::string_view text, std::int64_t& days);
+// The same of its parts (Howard Hinnant, days_from_civil,
+// http://howardhinnant.github.io/date_algorithms.html).
+std::int64_t days_of_date(int year, unsigned month, unsigned day);
+
+}  // namespace cache_me

@@ -1,0 +1,149 @@
+"""What one answer rests on: taken in two steps, before the database is asked and once its rows are there.
+
+Early dependencies are known from the query. Their versions are taken before the database is asked, so that
+an entry overtaken by a commit is born invalid. Late ones (rows that came back) can be named only afterwards;
+each is accepted only if its version is not younger than a reading of the store's clock from before the
+database was asked, and it carries no intent: then no commit that touches it has returned since that reading.
+
+Which dependencies, is the engine's to say (``dependency_rules.hpp``), in the mode "exact"; in the mode
+"model", in a transaction's overlay, and in stores without a clock an answer rests on ``any`` of each table.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Sequence
+
+from .. import _engine
+from ..counters import not_filled
+from ..databases.connection import state_of
+from ..databases.declared import with_declared
+from ..databases.statements import Script
+from ..databases.vendors.base import Catalog
+from ..log import trouble
+from ..stores.base import Clock, Reading, Store
+from ..stores.dependencies import ALL, SCHEMA, Dependencies, any_of, pack
+
+#: Answers whose witnesses were too many, with the number of misses for which they aren't asked for again.
+_many: dict[str, int] = {}
+_MOST_KNOWN = 4096
+_NOT_AGAIN_FOR = 31
+
+
+class Exactly(NamedTuple):
+    """How an answer rests on single rows and values."""
+
+    rule: _engine.ReadRule
+    footing: _engine.ReadFooting
+    parameters: Sequence[Any]
+    witnesses: list[Any] | None
+
+
+class Taken(NamedTuple):
+    """What a miss has taken from the store before the database is asked."""
+
+    reading: Reading
+    #: Nothing late may be younger.
+    clock: Clock | None = None
+    exactly: Exactly | None = None
+
+
+def tables_of(script: Script) -> list[int]:
+    """What an answer rests on where single rows don't count."""
+    return [ALL, SCHEMA, *(any_of(name) for name in with_declared(script.reads))]
+
+
+def take_exactly(
+    wrapper: Any,
+    store: Store,
+    script: Script,
+    catalog: Catalog,
+    sql: str,
+    parameters: Sequence[Any],
+    clock: Clock | None,
+    key: str,
+) -> Taken | None:
+    """The early part in the mode "exact"; None: an intent stands, or something is too young.
+
+    ``clock``: that of a snapshot or replica, older than now.
+    """
+    rule = catalog.rules.of_read(sql, wrapper.vendor)
+    before = store.clock()
+    if clock is not None:
+        before = store.older(before, clock)
+    footing, early = rule.before(parameters, _witnesses_pay(key, rule))
+    declared = with_declared(script.reads) - script.reads
+    always = pack([ALL, SCHEMA, *(any_of(name) for name in declared)])
+    reading = store.versions(Dependencies(always + early), clock)
+    if reading is None:
+        return None
+    witnesses = None
+    if footing.needs_witnesses:
+        witnesses = _witnesses(wrapper, rule, parameters)
+        if witnesses is None:
+            return None
+        if len(witnesses) > _engine.MOST_ROWS:
+            _note_many(key)
+    return Taken(reading, before, Exactly(rule, footing, parameters, witnesses))
+
+
+def in_words(
+    wrapper: Any, script: Script, catalog: Catalog, sql: str, parameters: Sequence[Any], rows: list[Any]
+) -> list[str]:
+    """What the answer ``rows`` (the driver's) rests on in the mode "exact"."""
+    rule = catalog.rules.of_read(sql, wrapper.vendor)
+    footing, _ = rule.before(parameters, bool(rule.witness_sql))
+    witnesses = _witnesses(wrapper, rule, parameters) if footing.needs_witnesses else None
+    early = rule.words_before(parameters, bool(rule.witness_sql))
+    late = rule.words_after(footing, parameters, rows, witnesses)
+    return sorted({words for _, words in [*early, *late]} | set(declared_in_words(script)))
+
+
+def tables_in_words(script: Script) -> list[str]:
+    return sorted(f"{name}.any" for name in with_declared(script.reads))
+
+
+def declared_in_words(script: Script) -> list[str]:
+    return [f"{name}.any" for name in with_declared(script.reads) - script.reads]
+
+
+def settled(taken: Taken, store: Store, rows: list[Any]) -> Reading | None:
+    """The whole of what the answer ``rows`` (the driver's) rests on; None (counted): don't fill."""
+    exactly = taken.exactly
+    if exactly is None or not (exactly.footing.needs_rows or exactly.footing.needs_witnesses):
+        return taken.reading
+    late = exactly.rule.after(exactly.footing, exactly.parameters, rows, exactly.witnesses)
+    if not late:
+        return taken.reading
+    reading = store.extended(taken.reading, Dependencies(late), taken.clock)
+    if reading is None:
+        not_filled("overtaken")
+    return reading
+
+
+def _witnesses_pay(key: str, rule: _engine.ReadRule) -> bool:
+    if not rule.witness_sql:
+        return False
+    left = _many.get(key, 0)
+    if not left:
+        return True
+    _many[key] = left - 1
+    return False
+
+
+def _note_many(key: str) -> None:
+    if len(_many) >= _MOST_KNOWN:
+        _many.clear()
+    _many[key] = _NOT_AGAIN_FOR
+
+
+def _witnesses(wrapper: Any, rule: _engine.ReadRule, parameters: Sequence[Any]) -> list[Any] | None:
+    """The keys of the rows behind the answer, asked for past Django: no hook of the project's sees it."""
+    state = state_of(wrapper)
+    assert state.driver is not None
+    first, last = rule.witness_parameters
+    try:
+        return state.driver.read_rows(state.raw, rule.witness_sql, tuple(parameters[first:last]))
+    except Exception as error:  # the driver's; what the page itself asks tells it the same
+        not_filled("no_witnesses")
+        trouble("witnesses", "The rows behind an answer could not be asked for: %s", error)
+        return None
