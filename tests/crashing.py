@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import socket
+import threading
 from typing import Any, Callable
 
 DIE, STOP = "die", "stop"
@@ -47,3 +49,28 @@ def _before(original: Callable[..., Any], act: Callable[[], None]) -> Callable[.
         return original(*args)
 
     return wrapped
+
+
+class Interrupted(BaseException):
+    """What a server's time limit, or a signal to stop, raises in the middle of anything."""
+
+
+def interrupt(seconds: float) -> None:
+    """Raise :class:`Interrupted` in this thread in so many seconds, and end whatever waits."""
+
+    def raise_it(*args: Any) -> None:
+        raise Interrupted
+
+    signal.signal(signal.SIGALRM, raise_it)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def cut(alias: str, seconds: float) -> None:
+    """Lose the connection to the server in so many seconds, whoever waits for its answer."""
+    from django.db import connections
+
+    connections[alias].ensure_connection()
+    raw = connections[alias].connection
+    ours = raw.fileno() if hasattr(raw, "fileno") else raw._sock.fileno()
+    line = socket.socket(fileno=os.dup(ours))
+    threading.Timer(seconds, lambda: line.shutdown(socket.SHUT_RDWR)).start()

@@ -124,12 +124,13 @@ def serve() -> None:
 
         at_work = planted(defect)
         at_work.__enter__()
+    namespace.update(cut=crashing.cut, interrupt=crashing.interrupt)
     namespace.update(load=load, spawn=spawn, do=crashing.do, names=names, hits_of=hits_of, sql=sql, state={})
     for line in sys.stdin:
         try:
             answer = {"value": eval(json.loads(line), namespace)}
             text = json.dumps(answer, default=str)
-        except Exception:
+        except (Exception, crashing.Interrupted):
             text = json.dumps({"error": traceback.format_exc()})
         print(text, flush=True)
 

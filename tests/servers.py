@@ -130,14 +130,20 @@ class MariaDB:
         if self._user is not None:
             shutil.chown(self.directory, self._user)
         data = self.directory / "data"
+        # A server that starts deletes all temporary tables in its folder for them, those of others too.
+        scratch = self.directory / "tmp"
+        scratch.mkdir()
+        if self._user is not None:
+            shutil.chown(scratch, self._user)
         _run(
-            [self._install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal",
-             "--skip-test-db", "--skip-name-resolve"],
+            [self._install, "--no-defaults", f"--datadir={data}", f"--tmpdir={scratch}",
+             "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"],
             self.directory, self._user,
         )  # fmt: skip
         # As roomy as the tests are small.
         self._command = [
-            self._server, "--no-defaults", f"--datadir={data}", f"--socket={self.socket}",
+            self._server, "--no-defaults", f"--datadir={data}", f"--tmpdir={scratch}",
+            f"--socket={self.socket}",
             f"--pid-file={self.directory / 'pid'}", f"--log-error={self.directory / 'log'}",
             "--skip-networking", "--character-set-server=utf8mb4",
             f"--innodb-flush-log-at-trx-commit={int(durable)}",

@@ -137,16 +137,35 @@ def test_a_client_killed_while_the_server_is_at_its_statement(alias):
     assert_seen_when_it_is_there(alias, SLOW_STATEMENTS[alias])
 
 
-def assert_seen_when_it_is_there(alias, write):
-    """The server commits for a client that is dead already: its intent stands until the session is gone."""
+@pytest.mark.parametrize("how", ["cut('{0}', 0.4)", "interrupt(0.4)"])
+def test_a_commit_whose_outcome_is_unknown(postgresql, slow_commit, how):
+    """The writer lives on; its connection is lost, or it no longer waits for the server's answer."""
+    assert_seen_when_it_is_there(postgresql, WRITES["atomic"], how.format(postgresql))
+
+
+@pytest.mark.parametrize("how", ["cut('{0}', 0.4)", "interrupt(0.4)"])
+def test_a_statement_whose_outcome_is_unknown(mysql, how):
+    assert_seen_when_it_is_there(mysql, SLOW_STATEMENTS[mysql], how.format(mysql))
+
+
+def assert_seen_when_it_is_there(alias, write, how="kill"):
+    """The server commits for a client that is gone already: its intent stands until the session is gone."""
     Category.objects.using(alias).create(name="a")
     connections[alias].close()
     with Worker() as reader, Worker() as writer:
         reader.ask(f"names('{alias}')")
-        writer.send(write.format(alias))
-        time.sleep(0.4)
-        writer.kill()
-        assert truth(alias) == ["a"], "the server is still at it"
+        if how == "kill":
+            writer.send(write.format(alias))
+            time.sleep(0.4)
+            writer.kill()
+        else:
+            writer.ask(f"names('{alias}')")
+            writer.send(f"({how}, {write.format(alias)})")
+            with pytest.raises(RuntimeError, match=r"OperationalError|Interrupted"):
+                writer.receive()
+            writer.ask(f"connections['{alias}'].close()")
+        # psycopg 2 is deaf until the server has answered.
+        assert truth(alias) == ["a"] or how.startswith("interrupt"), "the server is still at it"
         end = time.monotonic() + 5
         seen_b = 0
         while seen_b < 20 and time.monotonic() < end:

@@ -12,6 +12,8 @@ from django.test import TestCase
 
 import django_cache_me
 from django_cache_me.stores import overlay
+from tests.aliases import database
+from tests.conftest import VENDORS
 from tests.looking import assert_hit, assert_miss, is_stored, seen
 from tests.shop.models import Category, Product, Tag
 
@@ -544,6 +546,45 @@ def test_serializable_never_hits(postgresql, isolated):
         with seen(postgresql) as result:
             names(postgresql)
         assert result.passed == {"isolation_level": 1}
+
+
+LEVELS = {"read committed": "hit", "repeatable read": "hit", "serializable": "isolation_level"}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("like", [name for name in VENDORS if name != "default"])
+def test_levels_of_isolation_in_the_settings(like, level, request):
+    """OPTIONS["isolation_level"], as Django's documentation has it."""
+    request.getfixturevalue(like)
+    options = {**connections.databases[like].get("OPTIONS", {}), "isolation_level": level}
+    if like == "postgresql":
+        options["isolation_level"] = _number_of(level)
+    Category.objects.using(like).create(name="a")
+    with database("isolated", like, OPTIONS=options):
+        names("isolated")
+        assert_hit("isolated", lambda: names("isolated"))
+        with transaction.atomic(using="isolated"), another(like) as other:
+            words("isolated")  # makes the snapshot, where there is one
+            with seen("isolated") as result:
+                assert names("isolated") == ["a"]
+            assert (result.passed or {"hit": result.hits}) == {LEVELS[level]: 1}
+            if level == "serializable" and like == "mysql":
+                return  # its reads lock what they have read
+            write(other, "UPDATE shop_category SET name = 'b'")
+            expected = ["b"] if level == "read committed" else ["a"]
+            assert names("isolated") == names("isolated") == expected
+        assert names("isolated") == names("isolated") == ["b"]
+
+
+def _number_of(level):
+    name = level.replace(" ", "_").upper()
+    try:
+        from django.db.backends.postgresql.psycopg_any import IsolationLevel
+    except ImportError:  # Django before 4.2
+        from psycopg2 import extensions
+
+        return getattr(extensions, f"ISOLATION_LEVEL_{name}")
+    return getattr(IsolationLevel, name)
 
 
 # Commits that fail, and threads.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-#: Seconds for each judge; there are about ten of them.
+#: Seconds for each judge; there are fifteen: three on five databases.
 SECONDS = float(os.environ.get("JUDGE_SECONDS", "4"))
 
 

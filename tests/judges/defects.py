@@ -18,8 +18,8 @@ _Patch = Callable[[], Any]
 
 
 def _forget_a_table() -> Any:
-    """Writes to notes and to tables of many-to-many relations are not noted."""
-    return _forgetting(lambda table: table.endswith(("_labels", "_note")))
+    """Writes to areas, to notes and to tables of many-to-many relations are not noted."""
+    return _forgetting(lambda table: table.endswith(("_area", "_labels", "_note")))
 
 
 def _forget_a_label() -> Any:

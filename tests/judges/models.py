@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 
 import django
@@ -9,7 +10,7 @@ from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelatio
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
 
-from tests.everything.models import PointField
+from tests.everything.models import FIELDS, PointField
 
 
 class Area(models.Model):
@@ -53,6 +54,10 @@ class Special(Item):
     extra = models.CharField(max_length=20)
 
 
+class Deep(Special):
+    more = models.IntegerField(null=True)
+
+
 class SpecialProxy(Special):
     class Meta:
         proxy = True
@@ -63,10 +68,77 @@ class Detail(models.Model):
     text = models.TextField(null=True)
 
 
+class Coded(models.Model):
+    code = models.CharField(max_length=20, unique=True)
+    number = models.IntegerField(default=0)
+
+    class Meta:
+        abstract = True
+
+
+#: Column -> the values that it may have: one column of each class of field there is.
+COLUMNS = {
+    "a_" + re.sub(r"\W", "_", kind).lower(): [None, *values] for kind, (_, values) in sorted(FIELDS.items())
+}
+
+
+class _Columns(models.Model):
+    class Meta:
+        abstract = True
+
+
+for _column, (_, (_field, _)) in zip(COLUMNS, sorted(FIELDS.items())):
+    _Columns.add_to_class(_column, _field.clone())
+
+
+class Motley(Coded, _Columns):
+    areas = models.ManyToManyField(Area, through="Membership", related_name="motleys")
+    friends = models.ManyToManyField("self")
+    follows = models.ManyToManyField("self", symmetrical=False, related_name="followers")
+    if django.VERSION >= (5, 0):
+        given = models.IntegerField(db_default=7)
+        double = models.GeneratedField(
+            expression=models.F("number") * 2, output_field=models.IntegerField(), db_persist=True
+        )
+
+
+class Membership(models.Model):
+    motley = models.ForeignKey(Motley, models.CASCADE)
+    area = models.ForeignKey(Area, models.CASCADE)
+    role = models.CharField(max_length=20)
+
+    class Meta:
+        unique_together = [("motley", "area")]
+
+
+class Tail(models.Model):
+    """By a column that isn't the key."""
+
+    motley = models.ForeignKey(Motley, models.CASCADE, to_field="code", related_name="tails")
+    length = models.IntegerField()
+
+
+class Face(models.Model):
+    """By its own key."""
+
+    motley = models.OneToOneField(Motley, models.CASCADE, primary_key=True)
+    smile = models.BooleanField()
+
+
 if django.VERSION >= (5, 2):
 
     class Pair(models.Model):
         pk = models.CompositePrimaryKey("first", "second")
         first = models.IntegerField()
         second = models.IntegerField()
+        text = models.CharField(max_length=20)
+
+    class PairNote(models.Model):
+        """By two columns at once."""
+
+        first = models.IntegerField()
+        second = models.IntegerField()
+        pair = models.ForeignObject(
+            Pair, models.CASCADE, ["first", "second"], ["first", "second"], related_name="notes"
+        )
         text = models.CharField(max_length=20)

@@ -8,6 +8,7 @@ A program is a list of quadruples of numbers, so that it can be drawn and shrunk
 from __future__ import annotations
 
 import contextlib
+import random
 from typing import Any, Iterator, Sequence, Tuple
 
 from django.apps import apps
@@ -17,12 +18,18 @@ from django.test import override_settings
 import django_cache_me
 from tests.test_instances import picture
 
+from . import motley  # noqa: F401  more of both
 from .reads import READS
 from .writes import FIRST, WRITES
 
 Step = Tuple[int, int, int, int]
 #: Reads of the pool that are looked at after each step, and kept in the pool.
 LOOKED_AT, KEPT = 4, 12
+#: Blocks within blocks.
+DEEPEST = 3
+#: Kinds of write and of read that one program has: among all of them two that matter to one another seldom
+#: meet.
+WRITES_OF_ONE, READS_OF_ONE = 8, 6
 
 
 class Mismatch(AssertionError):
@@ -76,6 +83,9 @@ class Program:
             self._run(steps)
 
     def _run(self, steps: Sequence[Step]) -> None:
+        chance = random.Random(str(steps[0]))
+        self.kinds_of_write = chance.sample(WRITES, WRITES_OF_ONE)
+        self.kinds_of_read = chance.sample(READS, READS_OF_ONE)
         try:
             for number, (kind, which, n, m) in enumerate(steps):
                 self.step(kind, which, n, m)
@@ -91,18 +101,20 @@ class Program:
 
     def step(self, kind: int, which: int, n: int, m: int) -> None:
         actor, other = self.actors if kind % 4 else reversed(self.actors)
-        kind = kind // 4 % 10
+        kind = kind // 4 % 11
         if kind < 4:
             # SQLite lets one connection write at a time; the other would wait for a lock in vain.
             if not (other.blocks and connections[other.alias].vendor == "sqlite"):
-                actor.act(WRITES[which % len(WRITES)], n, m)
+                actor.act(self.kinds_of_write[which % WRITES_OF_ONE], n, m)
         elif kind < 7:
-            self.pool.append((READS[which % len(READS)], n, m))
+            self.pool.append((self.kinds_of_read[which % READS_OF_ONE], n, m))
             del self.pool[:-KEPT]
-        elif kind == 7:
-            if not (other.blocks and connections[other.alias].vendor == "sqlite"):
+        elif kind < 9:
+            if len(actor.blocks) < DEEPEST and not (
+                other.blocks and connections[other.alias].vendor == "sqlite"
+            ):
                 actor.begin()
-        elif kind == 8:
+        elif kind == 9:
             actor.end()
         else:
             actor.end(Undone())

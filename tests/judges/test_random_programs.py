@@ -46,7 +46,7 @@ def test_every_read_is_what_the_database_says(court, request):
     judge()
     found = hits() - before
     print(f"{request.node.name}: {tried['programs']} programs, {tried['reads']} reads, {found} hits")
-    assert tried["programs"] >= 5
+    assert tried["programs"] >= 2
     assert found > tried["reads"] / 4, "a judge of misses judges nothing"
 
 
@@ -61,16 +61,15 @@ DEFECTS = [
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
+@pytest.mark.parametrize("court", ["sqlite-wal", "postgresql", "mysql"], indirect=True)
 def test_it_finds_a_planted_defect(court, defect):
     wrapper = connections[court[0]]
     if defect == "forget other people's commits" and wrapper.vendor == "sqlite":
         pytest.skip("nobody else can commit while a transaction of SQLite has written")
-    if defect == "forget other people's commits" and "repeatable read" in str(wrapper.settings_dict):
-        pytest.skip("a snapshot doesn't see them")
     chance = random.Random(5)
-    budget = Budget(60)
+    budget = Budget(180)
     with planted(defect), pytest.raises(Mismatch):
         while not budget.is_spent:
-            steps = [tuple(chance.randrange(2**16) for _ in range(4)) for _ in range(STEPS * 2)]
+            steps = [tuple(chance.randrange(2**16) for _ in range(4)) for _ in range(STEPS)]
             with begun(court):
                 Program(court).run(steps)

@@ -357,8 +357,18 @@ def raw_in_a_cte(alias, n, m):
         )
 
 
+@write
+def raw_savepoint(alias, n, m):
+    """Only inside a transaction: a savepoint by hand that is rolled back."""
+    if connections[alias].in_atomic_block:
+        execute(alias, "SAVEPOINT by_hand")
+        Area.objects.using(alias).update(name=f"n{n % 4}")
+        len(Area.objects.using(alias).all())
+        execute(alias, "ROLLBACK TO SAVEPOINT by_hand")
+
+
 #: What a program begins with, a few times over.
-FIRST = [
+FIRST: list[Callable[[str, int, int], Any]] = [
     create_area,
     create_item,
     create_special,
@@ -368,13 +378,3 @@ FIRST = [
     write_detail,
     write_pair,
 ]
-
-
-@write
-def raw_savepoint(alias, n, m):
-    """Only inside a transaction: a savepoint by hand that is rolled back."""
-    if connections[alias].in_atomic_block:
-        execute(alias, "SAVEPOINT by_hand")
-        Area.objects.using(alias).update(name=f"n{n % 4}")
-        len(Area.objects.using(alias).all())
-        execute(alias, "ROLLBACK TO SAVEPOINT by_hand")

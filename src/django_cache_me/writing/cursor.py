@@ -98,6 +98,7 @@ class ObservedCursor:
             return result
         if script.only_sets and driver.facts_hold_settings and is_to_be_asked(self._wrapper):
             return call(*args, **kwargs)
+        driver.wait_for_answers(state.raw)
         was_open = driver.status(state.raw) != IDLE
         unchanged = not state.changed
         self._before(execution, was_open)
@@ -113,6 +114,7 @@ class ObservedCursor:
         announcement = announce(self._wrapper, state) if commits else None
         try:
             result = self._call(script, call, args, kwargs)
+            driver.wait_for_answers(state.raw)
         except BaseException:
             if announcement is not None:
                 announcement.end()

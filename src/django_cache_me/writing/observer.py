@@ -82,6 +82,7 @@ def _committing(wrapper: BaseDatabaseWrapper, commit: Callable[[], Any], ends: b
     announcement = announce(wrapper, state)
     try:
         result = commit()
+        state.driver.wait_for_answers(state.raw)
     except BaseException:
         if announcement is not None:
             announcement.end()

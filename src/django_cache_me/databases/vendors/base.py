@@ -76,6 +76,10 @@ class Driver:
         """Whether the server may still be executing ``script`` when the driver's ``execute`` has returned."""
         return False
 
+    def wait_for_answers(self, raw: Any) -> None:
+        """Wait until the server has executed all that it was sent, where the driver itself doesn't (psycopg's
+        pipelines). Raises what the driver raises for a statement that failed."""
+
     def drain(self, raw: Any, cursor: Any) -> None:
         """Wait until what was executed with ``cursor`` is over. Raises what the driver raises."""
 

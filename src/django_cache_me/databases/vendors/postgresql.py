@@ -30,6 +30,14 @@ class PostgreSQLDriver(Driver):
     def commits_by_itself(self, raw: Any, kind: str) -> bool:
         return bool(raw.autocommit)
 
+    def wait_for_answers(self, raw: Any) -> None:
+        # In a pipeline an autocommitted statement commits at the next sync, and libpq says of a transaction
+        # only that something is under way. Who leaves an inner pipeline has synchronized.
+        pgconn = getattr(raw, "pgconn", None)
+        if pgconn is not None and pgconn.pipeline_status and not raw.closed:
+            with raw.pipeline():
+                pass
+
     # Django wraps parameters in these, so that the server is told their types.
     _NUMBERS = frozenset({"Int2", "Int4", "Int8", "Oid"})
     _FLOATS = frozenset({"Float4", "Float8"})
@@ -102,7 +110,9 @@ class PostgreSQLDriver(Driver):
             return None
         # An enumeration of psycopg 3, and of psycopg 2 from Django 4.2 on; a plain number before.
         chosen: Any = getattr(wrapper, "isolation_level", None)
-        name = getattr(chosen, "name", None) or {1: "READ_COMMITTED", 2: "REPEATABLE_READ"}.get(chosen, "")
+        # What has another number is no level that reads may hit in.
+        levels = {1: "READ_COMMITTED", 2: "REPEATABLE_READ"}
+        name = getattr(chosen, "name", None) or levels.get(chosen, "SERIALIZABLE")
         return str(name).replace("_", " ").lower()
 
 
