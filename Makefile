@@ -7,9 +7,9 @@ SHELL := /bin/bash
 SANITIZERS ?= asan tsan
 FUZZ_SECONDS ?= 20
 MINUTES ?= 10
-export QUICK
+export QUICK REASON
 
-.PHONY: help demo judge test test-django test-engine test-sanitizers test-fuzz test-python test-oldest test-matrix bench bench-writes lint format clean
+.PHONY: help demo judge test test-django test-engine test-sanitizers test-fuzz test-python test-oldest test-matrix guard guard-update bench bench-writes lint format clean
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -20,7 +20,7 @@ demo: ## load the atlas, run its workload with the cache off and on, compare eve
 	.venv/bin/python examples/atlas/demo.py
 
 test: SUITE ?= --part
-test: test-engine test-sanitizers test-fuzz test-python test-django test-oldest ## run all tests: engine, sanitizers, short fuzzing, Python face
+test: test-engine test-sanitizers test-fuzz test-python test-django test-oldest guard ## run all tests: engine, sanitizers, short fuzzing, Python face
 	@echo "all tests passed"
 
 test-engine: ## the engine's unit tests (GoogleTest)
@@ -64,6 +64,16 @@ test-matrix: ## the Python tests on all supported pairs of Python and Django
 	@scripts/venv.sh matrix
 	scripts/apt.sh postgresql postgresql-15-postgis-3 mariadb-server redis-server memcached faketime || [ -z "$${CI:-}" ]
 	.venv/bin/nox
+
+guard: ## count instructions of a hit, a save … under callgrind; fails when one has grown by over 5 %
+	@scripts/venv.sh bench
+	scripts/apt.sh gcc libc6-dev valgrind || [ -z "$${CI:-}" ]
+	.venv/bin/python benchmarks/guard/run.py
+
+guard-update: ## count them and keep the figures: make guard-update REASON="why they have changed"
+	@scripts/venv.sh bench
+	scripts/apt.sh gcc libc6-dev valgrind
+	.venv/bin/python benchmarks/guard/run.py --update "$${REASON:-}"
 
 bench: ## hits, costs and mixed loads beside cacheops and cachalot; the store beside Redis (QUICK=1: a minute, to see that it works)
 	@scripts/venv.sh bench
