@@ -7,9 +7,9 @@ SHELL := /bin/bash
 SANITIZERS ?= asan tsan
 FUZZ_SECONDS ?= 20
 MINUTES ?= 10
-export QUICK REASON
+export QUICK REASON HITS
 
-.PHONY: help demo judge test test-django test-engine test-sanitizers test-fuzz test-python test-oldest test-matrix guard guard-update bench bench-writes lint format clean
+.PHONY: help demo judge test test-django test-engine test-sanitizers test-fuzz test-python test-oldest test-matrix guard guard-update soak bench bench-writes lint format clean
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -74,6 +74,10 @@ guard-update: ## count them and keep the figures: make guard-update REASON="why 
 	@scripts/venv.sh bench
 	scripts/apt.sh gcc libc6-dev valgrind
 	.venv/bin/python benchmarks/guard/run.py --update "$${REASON:-}"
+
+soak: ## hits, misses and saves leave nothing behind: HITS=1000000 of each, in some minutes
+	@scripts/venv.sh test
+	SOAK_HITS=$${HITS:-1000000} CACHE_ME_TEST_VENDORS=default .venv/bin/python -m pytest -v tests/test_leaks.py
 
 bench: ## hits, costs and mixed loads beside cacheops and cachalot; the store beside Redis (QUICK=1: a minute, to see that it works)
 	@scripts/venv.sh bench
