@@ -9,9 +9,9 @@ FUZZ_SECONDS ?= 20
 MINUTES ?= 10
 CHAINS ?= 20000
 TRIALS ?= 1000000
-export QUICK
+export QUICK REASON HITS
 
-.PHONY: help demo judge simulate-rules test test-django test-shadow fuzz-chains test-engine test-sanitizers test-fuzz test-python test-oldest test-matrix bench bench-rows bench-writes lint format clean
+.PHONY: help demo judge simulate-rules test test-django test-shadow fuzz-chains test-engine test-sanitizers test-fuzz test-python test-oldest test-matrix guard guard-update soak bench bench-rows bench-writes lint format clean
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -22,7 +22,7 @@ demo: ## load the atlas, run its workload with the cache off and on, compare eve
 	.venv/bin/python examples/atlas/demo.py
 
 test: SUITE ?= --part
-test: test-engine test-sanitizers test-fuzz test-python test-django test-oldest ## run all tests: engine, sanitizers, short fuzzing, Python face
+test: test-engine test-sanitizers test-fuzz test-python test-django test-oldest guard ## run all tests: engine, sanitizers, short fuzzing, Python face
 	@echo "all tests passed"
 
 test-engine: ## the engine's unit tests (GoogleTest)
@@ -79,6 +79,20 @@ test-matrix: ## the Python tests on all supported pairs of Python and Django
 	@scripts/venv.sh matrix
 	scripts/apt.sh postgresql postgresql-15-postgis-3 mariadb-server redis-server memcached faketime || [ -z "$${CI:-}" ]
 	.venv/bin/nox
+
+guard: ## count instructions of a hit, a save … under callgrind; fails when one has grown by over 5 %
+	@scripts/venv.sh bench
+	scripts/apt.sh gcc libc6-dev valgrind || [ -z "$${CI:-}" ]
+	.venv/bin/python benchmarks/guard/run.py
+
+guard-update: ## count them and keep the figures: make guard-update REASON="why they have changed"
+	@scripts/venv.sh bench
+	scripts/apt.sh gcc libc6-dev valgrind
+	.venv/bin/python benchmarks/guard/run.py --update "$${REASON:-}"
+
+soak: ## hits, misses and saves leave nothing behind: HITS=1000000 of each, in some minutes
+	@scripts/venv.sh test
+	SOAK_HITS=$${HITS:-1000000} CACHE_ME_TEST_VENDORS=default .venv/bin/python -m pytest -v tests/test_leaks.py
 
 bench: ## hits, costs and mixed loads beside cacheops and cachalot; the store beside Redis (QUICK=1: a minute, to see that it works)
 	@scripts/venv.sh bench

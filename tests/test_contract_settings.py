@@ -48,7 +48,7 @@ def test_settings_are_few_and_have_the_prefix():
     assert conf.PREFIX == "DJANGO_CACHE_ME_"
     ours = {conf.PREFIX + name for name in conf.DEFAULTS}
     assert set(SETTINGS) <= ours
-    assert len(ours) <= len(SETTINGS) + 4
+    assert len(ours) <= len(SETTINGS) + 6
 
 
 def test_options_have_their_defaults():

@@ -29,19 +29,20 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-#: Past LazyObject's own look-up, which is Python code.
-_get = object.__getattribute__
 #: Values of one state of Django's settings: ``override_settings`` puts another holder in its place.
 _values: dict[str, Any] = {}
 _holder: Any = None
 #: Another one whenever these values are forgotten; for what is worked out from them.
 revision = object()
+#: Django's lazy settings keep their holder and the values that were asked for in this dict, always the same
+#: one. To ask it spares a Python function, which Django's own way calls each time.
+_lazy: dict[str, Any] = object.__getattribute__(settings, "__dict__")
 
 
 def setting(name: str) -> Any:
     """The value of ``DJANGO_CACHE_ME_<name>`` now, or its default."""
     global _holder, revision
-    holder = _get(settings, "_wrapped")
+    holder = _lazy.get("_wrapped")
     if holder is not _holder:
         _values.clear()
         _holder, revision = holder, object()
@@ -50,6 +51,14 @@ def setting(name: str) -> Any:
     except KeyError:
         value = _values[name] = getattr(settings, PREFIX + name, DEFAULTS[name])
         return value
+
+
+def of_django(name: str, *default: Any) -> Any:
+    """``getattr(settings, name, *default)``, for Django's own settings."""
+    try:
+        return _lazy[name]
+    except KeyError:
+        return getattr(settings, name, *default)
 
 
 @receiver(setting_changed, dispatch_uid="django_cache_me.conf")

@@ -111,16 +111,13 @@ def _forget_the_own_writes() -> Any:
 
 def _take_the_versions_late() -> Any:
     """The versions are taken when the rows have come."""
-    original = lookup.Question._reading
+    settled = lookup.settled
 
-    def fill(self: Any, store: Any, key: str, fingerprint: int, rows: Any, reading: Any) -> None:
-        late = store.versions(reading.dependencies)
-        if late is not None:
-            originally(self, store, key, fingerprint, rows, late)
+    def settled_late(taken: Any, store: Any, rows: Any) -> Any:
+        reading = settled(taken._replace(clock=None), store, rows)
+        return None if reading is None else store.versions(reading.dependencies)
 
-    originally = lookup.Question._fill
-    assert original is not None
-    return mock.patch.object(lookup.Question, "_fill", fill)
+    return mock.patch.object(lookup, "settled", settled_late)
 
 
 def _leave_out_the_intent() -> Any:

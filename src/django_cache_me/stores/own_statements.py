@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 
-_local = threading.local()
+
+class _ThisThread(threading.local):
+    left_alone = False
+
+
+#: Its ``left_alone`` says so of the thread that asks.
+this_thread = _ThisThread()
 
 
 def leave_alone() -> None:
     """This thread's statements, from now on, are the cache's own."""
-    _local.left_alone = True
-
-
-def is_left_alone() -> bool:
-    return getattr(_local, "left_alone", False)
+    this_thread.left_alone = True

@@ -39,17 +39,18 @@ class Place(NamedTuple):
 def place() -> Place:
     """Read from the project's ``CACHES`` entry; raises :class:`StoreError` for what can't be right."""
     global _last
-    sources = (settings.CACHES, conf.setting("CACHE"), getattr(settings, "SECRET_KEY", ""))
-    if _last is None or any(one is not other for one, other in zip(_last[0], sources)):
-        _last = (sources, _read_place())
-    found = _last[1]
+    last, caches, alias = _last, conf.of_django("CACHES"), conf.setting("CACHE")
+    secret = conf.of_django("SECRET_KEY", "")
+    if last is None or last[0] is not caches or last[1] is not alias or last[2] is not secret:
+        last = _last = (caches, alias, secret, _read_place())
+    found = last[3]
     if isinstance(found, str):
         raise StoreError(found)
     return found
 
 
-#: What the last place was read from, and the place or what is wrong with it.
-_last: tuple[tuple[Any, ...], Place | str] | None = None
+#: What the last place was read from (CACHES, alias, secret), and the place or what is wrong with it.
+_last: tuple[Any, Any, Any, Place | str] | None = None
 
 
 def _read_place() -> Place | str:

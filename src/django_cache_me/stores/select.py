@@ -43,9 +43,10 @@ def store_kind() -> str:
     """SHARED_MEMORY, DUMMY or DJANGO_CACHE. Raises StoreError for a backend that can't be imported."""
     global _last
     alias = conf.cache_alias()
-    if _last is None or _last[0] is not settings.CACHES or _last[1] != alias:
-        _last = (settings.CACHES, alias, _kind_of(str(_entry().get("BACKEND", ""))))
-    return _last[2]
+    last, caches = _last, conf.of_django("CACHES")
+    if last is None or last[0] is not caches or last[1] != alias:
+        last = _last = (caches, alias, _kind_of(str(_entry().get("BACKEND", ""))))
+    return last[2]
 
 
 def _entry() -> dict[str, Any]:

@@ -23,61 +23,102 @@ _HARMLESS = frozenset(
 )
 
 
+class _Own:
+    """What an observed cursor keeps for itself.
+
+    In an object apart: an attribute that is set on the cursor is meant for the driver's, and the detour by
+    ``__setattr__`` would cost each statement more than all the rest.
+    """
+
+    __slots__ = ("announcement", "cursor", "driver", "lazy", "state", "unfinished", "wrapper", "written")
+
+    wrapper: BaseDatabaseWrapper
+    state: ConnectionState
+    driver: Driver
+    #: The driver's.
+    cursor: Any
+    #: A commit that happens only once the rows are fetched or the cursor is closed.
+    announcement: Announcement | None
+    #: Rows are still to come (counted only where that matters to other statements).
+    unfinished: bool
+    #: The driver's call may still be at work: its commit is over when the cursor is closed.
+    lazy: bool
+    #: What the statement that is executed writes: the dependencies that the overlay goes by.
+    written: frozenset[int]
+
+
+_NOTHING: frozenset[int] = frozenset()
+
+
 class ObservedCursor:
-    """Stands between Django's cursor wrapper and the driver's cursor, and looks like the latter."""
+    """Stands between Django's cursor wrapper and the driver's cursor, and looks like the latter.
 
-    __slots__ = (
-        "__weakref__",
-        "_announcement",
-        "_cursor",
-        "_driver",
-        "_lazy",
-        "_state",
-        "_unfinished",
-        "_wrapper",
-        "_written",
-    )
+    Made by :func:`observed`. Statements that only read are nearly all, so these, and fetching their rows, go
+    by as few calls of Python functions as can be (``make bench-costs``).
+    """
 
-    def __init__(self, wrapper: BaseDatabaseWrapper, state: ConnectionState, cursor: Any) -> None:
-        assert state.driver is not None
-        self._wrapper = wrapper
-        self._state = state
-        self._driver: Driver = state.driver
-        self._cursor = cursor
-        #: A commit that happens only once the rows are fetched or the cursor is closed.
-        self._announcement: Announcement | None = None
-        #: Rows are still to come (counted only where that matters to other statements).
-        self._unfinished = False
-        #: The driver's call may still be at work: its commit is over when the cursor is closed.
-        self._lazy = False
-        #: What the statement that is executed writes: the dependencies that the overlay goes by.
-        self._written: frozenset[int] = frozenset()
+    __slots__ = ("__weakref__", "_own")
+    _own: _Own
 
     # What executes.
 
     def execute(self, sql: Any, *args: Any, **kwargs: Any) -> Any:
-        text = self._text(sql)
-        script = read_script(text, self._driver.dialect)
-        execution = Execution(script, text, (args[0],) if args else ((),))
-        return self._observe(execution, self._cursor.execute, (sql, *args), kwargs)
+        own = self._own
+        text = sql if type(sql) is str else self._text(sql)
+        script = read_script(text, own.driver.dialect)
+        if not script.only_reads or script.functions:
+            execution = Execution(script, text, (args[0],) if args else ((),))
+            return self._observe(execution, own.cursor.execute, (sql, *args), kwargs)
+        # What _read() does.
+        if own.written or own.announcement is not None:
+            self._finish()
+        state, driver = own.state, own.driver
+        if own.unfinished:
+            own.unfinished = False
+            state.unfinished_cursors -= 1
+        if not own.wrapper.autocommit and driver.status(state.raw) == IDLE:
+            self._begin_by_reading()
+        if driver.wants_to_be_told:
+            result = self._call(script, own.cursor.execute, (sql, *args), kwargs)
+        elif kwargs or len(args) != 1:
+            result = own.cursor.execute(sql, *args, **kwargs)
+        else:
+            result = own.cursor.execute(sql, args[0])
+        if not state.snapshot_exists and driver.makes_snapshot(script):
+            state.snapshot_exists = True
+        if driver.unfinished_cursors_matter and own.cursor.description is not None:
+            own.unfinished = True
+            state.unfinished_cursors += 1
+        return result
 
     def executemany(self, sql: Any, *args: Any, **kwargs: Any) -> Any:
-        text = self._text(sql)
-        script = read_script(text, self._driver.dialect)
+        text = sql if type(sql) is str else self._text(sql)
+        script = read_script(text, self._own.driver.dialect)
         # An iterator can be gone through but once, and that is the driver's to do.
         several = args[0] if args and isinstance(args[0], (list, tuple)) else None
         execution = Execution(script, text, several)
-        return self._observe(execution, self._cursor.executemany, (sql, *args), kwargs)
+        return self._observe(execution, self._own.cursor.executemany, (sql, *args), kwargs)
 
     def _text(self, sql: Any) -> str:
-        if type(sql) is str:
-            return sql
         if isinstance(sql, bytes):
             return sql.decode("utf-8", "surrogateescape")
         as_string = getattr(sql, "as_string", None)  # psycopg's composed SQL
         if as_string is not None:
-            return str(as_string(self._state.raw))
+            return str(as_string(self._own.state.raw))
         return str(sql)
+
+    def _read(self, script: Script, call: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
+        self._finish()
+        own = self._own
+        if not own.wrapper.autocommit and own.driver.status(own.state.raw) == IDLE:
+            self._begin_by_reading()
+        result = self._call(script, call, args, kwargs)
+        self._rows_are_coming(script)
+        return result
+
+    def _begin_by_reading(self) -> None:
+        self._own.state.end_transaction()
+        self._take_clock()
 
     def _observe(
         self,
@@ -87,16 +128,12 @@ class ObservedCursor:
         kwargs: Any,
         lazy: bool = False,
     ) -> Any:
-        self._finish()
-        state, driver, script = self._state, self._driver, execution.script
+        script = execution.script
         if script.only_reads and not script.functions:
-            if not self._wrapper.autocommit and driver.status(state.raw) == IDLE:
-                state.end_transaction()
-                self._take_clock()
-            result = self._call(script, call, args, kwargs)
-            self._rows_are_coming(script)
-            return result
-        if script.only_sets and driver.facts_hold_settings and is_to_be_asked(self._wrapper):
+            return self._read(script, call, args, kwargs)
+        self._finish()
+        state, driver = self._own.state, self._own.driver
+        if script.only_sets and driver.facts_hold_settings and is_to_be_asked(self._own.wrapper):
             return call(*args, **kwargs)
         driver.wait_for_answers(state.raw)
         was_open = driver.status(state.raw) != IDLE
@@ -111,7 +148,7 @@ class ObservedCursor:
                 and driver.commits_by_itself(state.raw, script.kind)
             )
         )
-        announcement = announce(self._wrapper, state) if commits else None
+        announcement = announce(self._own.wrapper, state) if commits else None
         try:
             result = self._call(script, call, args, kwargs)
             driver.wait_for_answers(state.raw)
@@ -123,10 +160,10 @@ class ObservedCursor:
             self._after(script)
             raise
         self._rows_are_coming(script)
-        lazy = lazy or driver.answers_late(self._cursor, script)
-        if announcement is not None and (lazy or (self._unfinished and script.returning)):
-            self._announcement, announcement = announcement, None
-            self._lazy = lazy
+        lazy = lazy or driver.answers_late(self._own.cursor, script)
+        if announcement is not None and (lazy or (self._own.unfinished and script.returning)):
+            self._own.announcement, announcement = announcement, None
+            self._own.lazy = lazy
         self._after(script)
         if announcement is not None:
             announcement.finish()
@@ -139,18 +176,18 @@ class ObservedCursor:
             succeeded = True
             return result
         finally:
-            self._driver.executed(self._state.raw, script, succeeded)
+            self._own.driver.executed(self._own.state.raw, script, succeeded)
 
     def _before(self, execution: Execution, was_open: bool) -> None:
-        state, script = self._state, execution.script
+        state, script = self._own.state, execution.script
         if not was_open:
             state.end_transaction()
             if script.begins or script.is_savepoint:
                 # SQLite in autocommit: the release of this savepoint is the commit.
-                state.began_by_savepoint = script.is_savepoint and self._driver.commits_by_itself(
+                state.began_by_savepoint = script.is_savepoint and self._own.driver.commits_by_itself(
                     state.raw, script.kind
                 )
-            if script.begins or script.is_savepoint or not self._wrapper.autocommit:
+            if script.begins or script.is_savepoint or not self._own.wrapper.autocommit:
                 self._take_clock()
         if script.begins:
             state.snapshot_exists = False
@@ -159,120 +196,140 @@ class ObservedCursor:
         if script.session_change:
             state.changed = script.session_change
         self._empty_overlay(script)
-        self._written = add_writes(self._wrapper, state, execution)
+        self._own.written = add_writes(self._own.wrapper, state, execution)
 
     def _take_clock(self) -> None:
         """The statement may begin a transaction. What is not younger than the clock before its snapshot was
         committed before it."""
-        if view_of(self._wrapper) == SNAPSHOT:
-            self._state.clock = clock_of(self._wrapper)
+        if view_of(self._own.wrapper) == SNAPSHOT:
+            self._own.state.clock = clock_of(self._own.wrapper)
 
     def _empty_overlay(self, script: Script) -> None:
-        if self._state.overlay is not None and (script.rolls_back or script.writes_anything):
-            self._state.overlay.empty()
+        if self._own.state.overlay is not None and (script.rolls_back or script.writes_anything):
+            self._own.state.overlay.empty()
 
     def _after(self, script: Script) -> None:
         self._empty_overlay(script)
-        if self._written and self._state.overlay is not None:
-            self._state.overlay.wrote(self._written)
+        if self._own.written and self._own.state.overlay is not None:
+            self._own.state.overlay.wrote(self._own.written)
         self._end_transaction_if_over()
 
     def _end_transaction_if_over(self) -> None:
-        if not self._state.in_transaction and self._announcement is None:
-            self._state.end_transaction()
+        if not self._own.state.in_transaction and self._own.announcement is None:
+            self._own.state.end_transaction()
 
     def _rows_are_coming(self, script: Script) -> None:
-        if self._driver.makes_snapshot(script):
-            self._state.snapshot_exists = True
-        if self._driver.unfinished_cursors_matter and self._cursor.description is not None:
-            self._unfinished = True
-            self._state.unfinished_cursors += 1
+        if self._own.driver.makes_snapshot(script):
+            self._own.state.snapshot_exists = True
+        if self._own.driver.unfinished_cursors_matter and self._own.cursor.description is not None:
+            self._own.unfinished = True
+            self._own.state.unfinished_cursors += 1
 
     # What ends a cursor's work.
 
     def _finish(self) -> None:
         self._drain()
-        if self._unfinished:
-            self._unfinished = False
-            self._state.unfinished_cursors -= 1
-        announcement, self._announcement = self._announcement, None
-        if self._written and self._state.overlay is not None:
-            self._state.overlay.wrote(self._written)
-        self._written = frozenset()
+        if self._own.unfinished:
+            self._own.unfinished = False
+            self._own.state.unfinished_cursors -= 1
+        announcement, self._own.announcement = self._own.announcement, None
+        if self._own.written and self._own.state.overlay is not None:
+            self._own.state.overlay.wrote(self._own.written)
+        self._own.written = _NOTHING
         if announcement is not None:
             self._end_transaction_if_over()
             announcement.finish()
 
     def _drain(self) -> None:
         """Wait for what the server is still at work on."""
-        lazy, self._lazy = self._lazy, False
-        if not lazy or self._announcement is None:
+        lazy, self._own.lazy = self._own.lazy, False
+        if not lazy or self._own.announcement is None:
             return
         try:
-            self._driver.drain(self._state.raw, self._cursor)
+            self._own.driver.drain(self._own.state.raw, self._own.cursor)
         except Exception:  # of a statement whose answer nobody has asked for
-            announcement, self._announcement = self._announcement, None
+            announcement, self._own.announcement = self._own.announcement, None
             announcement.end()
 
     def _exhausted(self) -> None:
-        if self._unfinished and not self._lazy:
+        if self._own.unfinished and not self._own.lazy:
             self._finish()
 
-    def _fetch(self, fetch: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        try:
-            return fetch(*args, **kwargs)
-        except BaseException:
-            announcement, self._announcement = self._announcement, None
-            if announcement is not None:
-                announcement.end()
-            self._finish()
-            raise
+    def _failed(self) -> None:
+        """Fetching raised."""
+        announcement, self._own.announcement = self._own.announcement, None
+        if announcement is not None:
+            announcement.end()
+        self._finish()
 
     def fetchone(self) -> Any:
-        row = self._fetch(self._cursor.fetchone)
-        if row is None:
+        own = self._own
+        try:
+            row = own.cursor.fetchone()
+        except BaseException:
+            self._failed()
+            raise
+        if row is None and own.unfinished:
             self._exhausted()
         return row
 
     def fetchmany(self, *args: Any, **kwargs: Any) -> Any:
-        rows = self._fetch(self._cursor.fetchmany, *args, **kwargs)
-        if not rows:
+        own = self._own
+        try:
+            rows = own.cursor.fetchmany(*args, **kwargs)
+        except BaseException:
+            self._failed()
+            raise
+        if not rows and own.unfinished:
             self._exhausted()
         return rows
 
     def fetchall(self) -> Any:
-        rows = self._fetch(self._cursor.fetchall)
-        self._exhausted()
+        own = self._own
+        try:
+            rows = own.cursor.fetchall()
+        except BaseException:
+            self._failed()
+            raise
+        if own.unfinished:
+            self._exhausted()
         return rows
 
     def __iter__(self) -> Iterator[Any]:
-        if not self._unfinished:
-            return iter(self._cursor)
+        if not self._own.unfinished:
+            return iter(self._own.cursor)
         return self._rows()
 
     def _rows(self) -> Iterator[Any]:
-        yield from self._cursor
+        yield from self._own.cursor
         self._exhausted()
 
     def __next__(self) -> Any:
         try:
-            return next(self._cursor)
+            return next(self._own.cursor)
         except StopIteration:
             self._exhausted()
             raise
 
     def close(self) -> Any:
-        self._drain()
+        own = self._own
+        if own.lazy:
+            self._drain()
         try:
-            return self._cursor.close()
+            return own.cursor.close()
         finally:
-            self._finish()
+            if own.written or own.announcement is not None:
+                self._finish()
+            elif own.unfinished:
+                own.unfinished = False
+                own.state.unfinished_cursors -= 1
 
     def __del__(self) -> None:
-        if self._unfinished or self._announcement is not None:
+        own = self._own
+        if own.unfinished or own.announcement is not None:
             self._drain()
             try:
-                self._cursor.close()
+                own.cursor.close()
             except Exception:  # the connection is closed already: nothing is pending then
                 pass
             self._finish()
@@ -286,7 +343,7 @@ class ObservedCursor:
     # All else is the driver's.
 
     def __getattr__(self, name: str) -> Any:
-        attribute = getattr(self._cursor, name)
+        attribute = getattr(self._own.cursor, name)
         if name in _HARMLESS or not callable(attribute):
             return attribute
         return self._driver_call(attribute, COPY if name.startswith("copy") else UNREADABLE)
@@ -298,11 +355,29 @@ class ObservedCursor:
         return observed
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in ObservedCursor.__slots__:
-            object.__setattr__(self, name, value)
-        else:
-            setattr(self._cursor, name, value)
+        setattr(self._own.cursor, name, value)
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:  # isinstance(cursor.cursor, sqlite3.Cursor) and its like
-        return type(self._cursor)
+        return type(self._own.cursor)
+
+
+_new = object.__new__
+#: Sets ``_own`` past ``__setattr__``.
+_keep = ObservedCursor.__dict__["_own"].__set__
+
+
+def observed(wrapper: BaseDatabaseWrapper, state: ConnectionState, cursor: Any) -> ObservedCursor:
+    """The driver's ``cursor`` with an observer around it. (In one function: each cursor is made here.)"""
+    own = _new(_Own)
+    own.wrapper = wrapper
+    own.state = state
+    assert state.driver is not None
+    own.driver = state.driver
+    own.cursor = cursor
+    own.announcement = None
+    own.unfinished = own.lazy = False
+    own.written = _NOTHING
+    around = _new(ObservedCursor)
+    _keep(around, own)
+    return around

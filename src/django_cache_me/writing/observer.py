@@ -19,9 +19,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from ..databases.connection import look_at_new_connection, state_of
-from ..stores.own_statements import is_left_alone
+from ..stores.own_statements import this_thread
 from .announcement import announce
-from .cursor import ObservedCursor
+from .cursor import observed
 
 _INSTALLED = "_cache_me_observed"
 
@@ -31,8 +31,8 @@ def install() -> None:
     if getattr(BaseDatabaseWrapper, _INSTALLED, False):
         return
     setattr(BaseDatabaseWrapper, _INSTALLED, True)
+    _wrap_prepare_cursor()
     for name, around in (
-        ("_prepare_cursor", _prepare_cursor),
         ("_commit", _commit),
         ("_rollback", _rollback),
         ("close", _close),
@@ -52,11 +52,18 @@ def _wrap(name: str, around: Callable[..., Any]) -> None:
     setattr(BaseDatabaseWrapper, name, wrapped)
 
 
-def _prepare_cursor(original: Callable[..., Any], wrapper: BaseDatabaseWrapper, cursor: Any) -> Any:
-    state = state_of(wrapper)
-    if state.driver is None or is_left_alone():
-        return original(wrapper, cursor)
-    return original(wrapper, ObservedCursor(wrapper, state, cursor))
+def _wrap_prepare_cursor() -> None:
+    # Called for each cursor, so without a function more in between.
+    original: Callable[..., Any] = BaseDatabaseWrapper._prepare_cursor  # type: ignore[attr-defined]
+
+    @functools.wraps(original)
+    def _prepare_cursor(self: BaseDatabaseWrapper, cursor: Any) -> Any:
+        state = state_of(self)
+        if state.driver is None or this_thread.left_alone:
+            return original(self, cursor)
+        return original(self, observed(self, state, cursor))
+
+    setattr(BaseDatabaseWrapper, "_prepare_cursor", _prepare_cursor)
 
 
 def _commit(original: Callable[..., Any], wrapper: BaseDatabaseWrapper) -> Any:

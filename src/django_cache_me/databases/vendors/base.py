@@ -42,8 +42,13 @@ class Driver:
     reads_begin_transactions: bool = True
     #: ``execute`` takes a single statement, so that one which fails has done nothing at all.
     executes_one_statement: bool = False
+    #: Whether :meth:`executed` does anything: it isn't called for nothing.
+    wants_to_be_told: bool = False
     #: A cursor that isn't exhausted keeps an old state of the database in view, or its own commit open.
     unfinished_cursors_matter: bool = False
+
+    def __init_subclass__(cls) -> None:
+        cls.wants_to_be_told = cls.executed is not Driver.executed
 
     def supports(self, wrapper: BaseDatabaseWrapper) -> bool:
         """Whether ``wrapper`` (of this vendor) uses a driver that is known here."""

@@ -8,10 +8,9 @@ import time
 import uuid
 from typing import Any
 
-from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ... import _engine
+from ... import _engine, conf
 from ..rules import Column
 from .base import IDLE, OPEN, PRIVATE, Catalog, Driver, Identity, Session, Table, digest, settings_key
 
@@ -140,16 +139,16 @@ def _column(name: str, declared: str, computed: bool, sql: str) -> Column:
 
 
 def _identity(wrapper: BaseDatabaseWrapper) -> Identity:
-    name = str(wrapper.settings_dict["NAME"])
-    if wrapper.is_in_memory_db():  # type: ignore[attr-defined]
-        return _memory_identity(wrapper, name)
     now = time.monotonic()
     # The same, for this connection object, without looking at all of its settings.
     known = wrapper.__dict__.get(_KNOWN)
-    sources = (wrapper.settings_dict["NAME"], wrapper.timezone_name, settings.USE_TZ)
+    sources = (wrapper.settings_dict["NAME"], wrapper.timezone_name, conf.of_django("USE_TZ"))
     if known is not None and now - known[0] < _LEASE and known[1] == sources:
         identity: Identity = known[2]
         return identity
+    name = str(wrapper.settings_dict["NAME"])
+    if wrapper.is_in_memory_db():  # type: ignore[attr-defined]
+        return _memory_identity(wrapper, name)
     shaping = settings_key(wrapper)
     path = _path(name)
     found = _engine.file_identity(path)
