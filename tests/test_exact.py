@@ -13,7 +13,7 @@ import uuid
 
 import pytest
 from django.db import connections
-from django.db.models import Count, F, Max, Sum
+from django.db.models import Count, F, Max, Q, Sum
 from django.test import override_settings
 
 from django_cache_me import recent_misses, stats
@@ -257,6 +257,68 @@ def test_what_a_write_makes_a_miss_of(shop, read, write, survives):
 def _misses_whole_tables(alias, read):
     # Whether SQLite's foreign keys are enforced is each connection's own business.
     return read is joined and connections[alias].vendor == "sqlite"
+
+
+def first_by_category(alias):
+    return list(products(alias).filter(made=datetime.date(2024, 1, 1)).order_by("category__name", "pk")[:1])
+
+
+def by_category_or_price(alias):
+    found = products(alias).filter(Q(category__name="c2") | Q(price=50), made=datetime.date(2024, 1, 1))
+    return list(found.order_by("pk"))
+
+
+@pytest.mark.parametrize("read", [first_by_category, by_category_or_price], ids=_name)
+def test_what_a_left_join_brings_along_may_decide(shop, read):
+    """The row isn't in the answer, and gets there by the column that it is joined by."""
+    Category.objects.using(shop).create(pk=3, name="a")
+    products(shop).filter(pk__in=[1, 2]).update(made=datetime.date(2024, 1, 1))
+    assert [one.pk for one in read(shop)] == ([1] if read is first_by_category else [])
+    update_of(2, category_id=3 if read is first_by_category else 2)(shop)
+    assert [one.pk for one in read(shop)] == [2]
+
+
+def _execute(alias, *texts):
+    with connections[alias].cursor() as cursor:
+        for text in texts:
+            cursor.execute(text)
+
+
+@pytest.fixture
+def odd(alias):
+    """Makes a table ``odd``, which is read as categories are."""
+
+    def make(columns):
+        _execute(alias, f"CREATE TABLE odd ({columns})")
+        connections[alias].close()
+
+    yield make
+    _execute(alias, "DROP TABLE IF EXISTS odd")
+
+
+def _odd(alias, condition, *params):
+    found = Category.objects.using(alias).raw(f"SELECT id, name FROM odd WHERE {condition}", params)
+    return [(one.pk, one.name) for one in found]
+
+
+def test_a_key_that_is_made_of_another_column(alias, odd):
+    if connections[alias].vendor != "postgresql":
+        pytest.skip("others' primary keys aren't generated")
+    odd("id int GENERATED ALWAYS AS (base + 1) STORED PRIMARY KEY, name text, base int")
+    _execute(alias, "INSERT INTO odd (base, name) VALUES (1, 'a')")
+    assert _odd(alias, "id = %s", 3) == []
+    _execute(alias, "UPDATE odd SET base = 2 WHERE id = 2")
+    assert _odd(alias, "id = %s", 3) == [(3, "a")]
+
+
+def test_a_column_named_like_a_clause(alias, odd):
+    quote = "`" if connections[alias].vendor == "mysql" else '"'
+    odd(f"id int PRIMARY KEY, name varchar(9), {quote}returning{quote} int")
+    _execute(alias, "INSERT INTO odd (id, name) VALUES (5, 'a'), (6, 'b')")
+    assert _odd(alias, "id = %s", 6) == [(6, "b")]
+    named = f"odd.{quote}returning{quote}" if connections[alias].vendor == "sqlite" else "odd.returning"
+    _execute(alias, f"DELETE FROM odd WHERE id = 5 AND {named} = 1 OR name = 'b'")
+    assert _odd(alias, "id = %s", 6) == []
 
 
 @pytest.mark.parametrize(
