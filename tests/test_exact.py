@@ -301,6 +301,25 @@ def _odd(alias, condition, *params):
     return [(one.pk, one.name) for one in found]
 
 
+def test_a_row_that_a_constraint_deletes(alias, odd):
+    if connections[alias].vendor != "sqlite":
+        pytest.skip("SQLite's ON CONFLICT")
+    odd("id integer PRIMARY KEY, name text UNIQUE ON CONFLICT REPLACE")
+    _execute(alias, "INSERT INTO odd (id, name) VALUES (1, 'a')")
+    assert _odd(alias, "id = %s", 1) == [(1, "a")]
+    _execute(alias, "INSERT INTO odd (id, name) VALUES (2, 'a')")
+    assert _odd(alias, "id = %s", 1) == []
+
+
+def test_nought_in_a_column_that_counts(alias, odd):
+    if connections[alias].vendor != "mysql":
+        pytest.skip("MySQL's AUTO_INCREMENT")
+    odd("id int PRIMARY KEY, name varchar(9), place int AUTO_INCREMENT UNIQUE")
+    assert _odd(alias, "place = %s", 1) == []
+    _execute(alias, "INSERT INTO odd (id, name, place) VALUES (7, 'a', 0)")
+    assert _odd(alias, "place = %s", 1) == [(7, "a")]
+
+
 def test_a_key_that_is_made_of_another_column(alias, odd):
     if connections[alias].vendor != "postgresql":
         pytest.skip("others' primary keys aren't generated")

@@ -329,16 +329,18 @@ def _read_catalog(cursor: Any) -> Catalog:
             acted_on.setdefault(_folded(parent), set()).add(_folded(child))
         else:
             elsewhere.setdefault(_folded(parent), set()).add(_folded(schema))
+    keys: dict[str, list[str]] = {}
+    for table_name, column in rows(_KEYS_SQL):
+        keys.setdefault(_folded(table_name), []).append(_folded(column))
     columns: dict[str, list[Column]] = {}
     for table_name, column, type_name, extra in rows(_COLUMNS_SQL):
         # DEFAULT_GENERATED is but a default.
         words = _text(extra).lower().replace("default_generated", "")
         computed = "generated" in words or "persistent" in words or "on update" in words
-        what = _TYPES.get(_text(type_name).lower(), "")
+        # What counts by itself makes a value of its own of nought; of a key the engine's rules know that.
+        counts = "auto_increment" in words and _folded(column) not in keys.get(_folded(table_name), ())
+        what = "" if counts else _TYPES.get(_text(type_name).lower(), "")
         columns.setdefault(_folded(table_name), []).append(Column(_folded(column), what, computed=computed))
-    keys: dict[str, list[str]] = {}
-    for table_name, column in rows(_KEYS_SQL):
-        keys.setdefault(_folded(table_name), []).append(_folded(column))
     foreign: dict[str, list[ForeignKey]] = {}
     for table_name, column, parent, to_column in rows(_FOREIGN_KEYS_SQL):
         foreign.setdefault(_folded(table_name), []).append(
