@@ -12,11 +12,14 @@ import decimal
 import uuid
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 from django.db.models import Count, F, Max, Q, Sum
 from django.test import override_settings
 
 from django_cache_me import recent_misses, stats
+from django_cache_me.databases.catalog import forget
+from django_cache_me.databases.identity import identity_of
+from tests.aliases import database
 from tests.judges.defects import planted
 from tests.looking import seen
 from tests.shop.models import Category, Product, Review, Tag
@@ -338,6 +341,49 @@ def test_a_column_named_like_a_clause(alias, odd):
     named = f"odd.{quote}returning{quote}" if connections[alias].vendor == "sqlite" else "odd.returning"
     _execute(alias, f"DELETE FROM odd WHERE id = 5 AND {named} = 1 OR name = 'b'")
     assert _odd(alias, "id = %s", 6) == []
+
+
+def _another_process(alias):
+    """What follows knows of ``alias`` what another process would ask for."""
+    identity = identity_of(connections[alias], ask=True)
+    assert identity is not None
+    forget(identity.database)
+
+
+def test_ddl_that_is_rolled_back_is_not_believed(alias, odd):
+    """A catalog that was read meanwhile would not show the trigger."""
+    if connections[alias].vendor != "sqlite":
+        pytest.skip("SQLite's DROP TRIGGER, which names no table")
+    odd("id int PRIMARY KEY, name text")
+    trigger = "CREATE TRIGGER odd_too AFTER INSERT ON odd BEGIN UPDATE odd SET name = 'b' WHERE id = 1; END"
+    _execute(alias, "INSERT INTO odd (id, name) VALUES (1, 'a')", trigger)
+    connections[alias].close()
+    assert _odd(alias, "id = %s", 1) == [(1, "a")]
+    _another_process(alias)
+    with pytest.raises(ZeroDivisionError), transaction.atomic(using=alias):
+        _execute(alias, "DROP TRIGGER odd_too", "INSERT INTO odd (id, name) VALUES (2, 'c')")
+        raise ZeroDivisionError
+    connections[alias].close()
+    _execute(alias, "INSERT INTO odd (id, name) VALUES (2, 'c')")
+    assert _odd(alias, "id = %s", 1) == [(1, "b")]
+
+
+def test_a_snapshots_catalog_is_its_own(alias, odd):
+    """It shows the columns of its time: an update of some would be taken for one of all afterwards."""
+    if connections[alias].vendor != "postgresql":
+        pytest.skip("catalogs that are read in snapshots")
+    odd("id int PRIMARY KEY, name text, other int")
+    _execute(alias, "INSERT INTO odd (id, name, other) VALUES (1, 'a', 7)")
+    isolated = {"options": "-c default_transaction_isolation=repeatable\\ read"}
+    with database("isolated", alias, OPTIONS=isolated), transaction.atomic(using="isolated"):
+        list(Tag.objects.using("isolated"))
+        _execute(alias, "ALTER TABLE odd ADD COLUMN place int DEFAULT 3")
+        connections[alias].close()
+        assert _odd(alias, "place = %s AND other = 9", 3) == []
+        _another_process(alias)
+        list(Category.objects.using("isolated").filter(pk=1))
+    _execute(alias, "UPDATE odd SET name = 'b', other = 9 WHERE id = 1")
+    assert _odd(alias, "place = %s AND other = 9", 3) == [(1, "b")]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .. import conf
 from ..databases.catalog import Catalog, catalog_of, forget
-from ..databases.connection import MOST_WRITTEN, ConnectionState, store_for
+from ..databases.connection import MOST_WRITTEN, SNAPSHOT, ConnectionState, store_for, view_of
 from ..databases.drivers import UNKNOWN
 from ..databases.identity import Identity, identity_of
 from ..databases.statements import UNKNOWN_STATEMENT, Script
@@ -111,9 +111,13 @@ def _placed(
     shows in :func:`settled_write_set`.
     """
     script = execution.script
-    version = store.versions(_SCHEMA)
+    if SCHEMA in state.written:
+        return _ANYWHERE  # the catalog would show what isn't committed yet, and to all
+    # What a snapshot shows of the catalog may be older than the schema's present version.
+    in_snapshot = state.clock is not None and store.has_clock and view_of(wrapper) == SNAPSHOT
+    version = store.versions(_SCHEMA, state.clock if in_snapshot else None)
     if version is None:
-        return _ANYWHERE  # a DDL commit is under way
+        return _ANYWHERE  # a DDL commit is under way, or came since
     if state.schema_version is None:
         state.schema_version = version.versions
     elif state.schema_version != version.versions:
