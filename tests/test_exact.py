@@ -12,11 +12,14 @@ import decimal
 import uuid
 
 import pytest
-from django.db import connections
-from django.db.models import Count, F, Max, Sum
+from django.db import connections, transaction
+from django.db.models import Count, F, Max, Q, Sum
 from django.test import override_settings
 
 from django_cache_me import recent_misses, stats
+from django_cache_me.databases.catalog import forget
+from django_cache_me.databases.identity import identity_of
+from tests.aliases import database
 from tests.judges.defects import planted
 from tests.looking import seen
 from tests.shop.models import Category, Product, Review, Tag
@@ -257,6 +260,130 @@ def test_what_a_write_makes_a_miss_of(shop, read, write, survives):
 def _misses_whole_tables(alias, read):
     # Whether SQLite's foreign keys are enforced is each connection's own business.
     return read is joined and connections[alias].vendor == "sqlite"
+
+
+def first_by_category(alias):
+    return list(products(alias).filter(made=datetime.date(2024, 1, 1)).order_by("category__name", "pk")[:1])
+
+
+def by_category_or_price(alias):
+    found = products(alias).filter(Q(category__name="c2") | Q(price=50), made=datetime.date(2024, 1, 1))
+    return list(found.order_by("pk"))
+
+
+@pytest.mark.parametrize("read", [first_by_category, by_category_or_price], ids=_name)
+def test_what_a_left_join_brings_along_may_decide(shop, read):
+    """The row isn't in the answer, and gets there by the column that it is joined by."""
+    Category.objects.using(shop).create(pk=3, name="a")
+    products(shop).filter(pk__in=[1, 2]).update(made=datetime.date(2024, 1, 1))
+    assert [one.pk for one in read(shop)] == ([1] if read is first_by_category else [])
+    update_of(2, category_id=3 if read is first_by_category else 2)(shop)
+    assert [one.pk for one in read(shop)] == [2]
+
+
+def _execute(alias, *texts):
+    with connections[alias].cursor() as cursor:
+        for text in texts:
+            cursor.execute(text)
+
+
+@pytest.fixture
+def odd(alias):
+    """Makes a table ``odd``, which is read as categories are."""
+
+    def make(columns):
+        _execute(alias, f"CREATE TABLE odd ({columns})")
+        connections[alias].close()
+
+    yield make
+    _execute(alias, "DROP TABLE IF EXISTS odd")
+
+
+def _odd(alias, condition, *params):
+    found = Category.objects.using(alias).raw(f"SELECT id, name FROM odd WHERE {condition}", params)
+    return [(one.pk, one.name) for one in found]
+
+
+def test_a_row_that_a_constraint_deletes(alias, odd):
+    if connections[alias].vendor != "sqlite":
+        pytest.skip("SQLite's ON CONFLICT")
+    odd("id integer PRIMARY KEY, name text UNIQUE ON CONFLICT REPLACE")
+    _execute(alias, "INSERT INTO odd (id, name) VALUES (1, 'a')")
+    assert _odd(alias, "id = %s", 1) == [(1, "a")]
+    _execute(alias, "INSERT INTO odd (id, name) VALUES (2, 'a')")
+    assert _odd(alias, "id = %s", 1) == []
+
+
+def test_nought_in_a_column_that_counts(alias, odd):
+    if connections[alias].vendor != "mysql":
+        pytest.skip("MySQL's AUTO_INCREMENT")
+    odd("id int PRIMARY KEY, name varchar(9), place int AUTO_INCREMENT UNIQUE")
+    assert _odd(alias, "place = %s", 1) == []
+    _execute(alias, "INSERT INTO odd (id, name, place) VALUES (7, 'a', 0)")
+    assert _odd(alias, "place = %s", 1) == [(7, "a")]
+
+
+def test_a_key_that_is_made_of_another_column(alias, odd):
+    if connections[alias].vendor != "postgresql":
+        pytest.skip("others' primary keys aren't generated")
+    odd("id int GENERATED ALWAYS AS (base + 1) STORED PRIMARY KEY, name text, base int")
+    _execute(alias, "INSERT INTO odd (base, name) VALUES (1, 'a')")
+    assert _odd(alias, "id = %s", 3) == []
+    _execute(alias, "UPDATE odd SET base = 2 WHERE id = 2")
+    assert _odd(alias, "id = %s", 3) == [(3, "a")]
+
+
+def test_a_column_named_like_a_clause(alias, odd):
+    quote = "`" if connections[alias].vendor == "mysql" else '"'
+    odd(f"id int PRIMARY KEY, name varchar(9), {quote}returning{quote} int")
+    _execute(alias, "INSERT INTO odd (id, name) VALUES (5, 'a'), (6, 'b')")
+    assert _odd(alias, "id = %s", 6) == [(6, "b")]
+    named = f"odd.{quote}returning{quote}" if connections[alias].vendor == "sqlite" else "odd.returning"
+    _execute(alias, f"DELETE FROM odd WHERE id = 5 AND {named} = 1 OR name = 'b'")
+    assert _odd(alias, "id = %s", 6) == []
+
+
+def _another_process(alias):
+    """What follows knows of ``alias`` what another process would ask for."""
+    identity = identity_of(connections[alias], ask=True)
+    assert identity is not None
+    forget(identity.database)
+
+
+def test_ddl_that_is_rolled_back_is_not_believed(alias, odd):
+    """A catalog that was read meanwhile would not show the trigger."""
+    if connections[alias].vendor != "sqlite":
+        pytest.skip("SQLite's DROP TRIGGER, which names no table")
+    odd("id int PRIMARY KEY, name text")
+    trigger = "CREATE TRIGGER odd_too AFTER INSERT ON odd BEGIN UPDATE odd SET name = 'b' WHERE id = 1; END"
+    _execute(alias, "INSERT INTO odd (id, name) VALUES (1, 'a')", trigger)
+    connections[alias].close()
+    assert _odd(alias, "id = %s", 1) == [(1, "a")]
+    _another_process(alias)
+    with pytest.raises(ZeroDivisionError), transaction.atomic(using=alias):
+        _execute(alias, "DROP TRIGGER odd_too", "INSERT INTO odd (id, name) VALUES (2, 'c')")
+        raise ZeroDivisionError
+    connections[alias].close()
+    _execute(alias, "INSERT INTO odd (id, name) VALUES (2, 'c')")
+    assert _odd(alias, "id = %s", 1) == [(1, "b")]
+
+
+def test_a_snapshots_catalog_is_its_own(alias, odd):
+    """It shows the columns of its time: an update of some would be taken for one of all afterwards."""
+    if connections[alias].vendor != "postgresql":
+        pytest.skip("catalogs that are read in snapshots")
+    odd("id int PRIMARY KEY, name text, other int")
+    _execute(alias, "INSERT INTO odd (id, name, other) VALUES (1, 'a', 7)")
+    isolated = {"options": "-c default_transaction_isolation=repeatable\\ read"}
+    with database("isolated", alias, OPTIONS=isolated), transaction.atomic(using="isolated"):
+        list(Tag.objects.using("isolated"))
+        _execute(alias, "ALTER TABLE odd ADD COLUMN place int DEFAULT 3")
+        connections[alias].close()
+        assert _odd(alias, "place = %s AND other = 9", 3) == []
+        _another_process(alias)
+        list(Category.objects.using("isolated").filter(pk=1))
+    _execute(alias, "UPDATE odd SET name = 'b', other = 9 WHERE id = 1")
+    assert _odd(alias, "place = %s AND other = 9", 3) == [(1, "b")]
 
 
 @pytest.mark.parametrize(

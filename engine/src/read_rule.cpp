@@ -43,17 +43,19 @@ ReadRule::ReadRule(const TokenStream& stream, const Statement& statement, const 
     return;
   }
   for (const TableName& table : outline_.inner_tables) always_any_.push_back(table.name);
+  for (const Occurrence& one : outline_.occurrences) {
+    const auto found = tables.find(one.table.name);
+    Plan& plan = plans_.emplace_back();
+    if (found != tables.end() && !found->second->primary_key.empty()) plan.facts = found->second;
+  }
   for (std::uint32_t n = 0; n < outline_.occurrences.size(); ++n) plan(n, tables);
   make_witness_sql(stream);
 }
 
 void ReadRule::plan(std::uint32_t occurrence, const TableFactsByName& tables) {
-  Plan& plan = plans_.emplace_back();
+  Plan& plan = plans_[occurrence];
   const Occurrence& one = outline_.occurrences[occurrence];
-  const auto found = tables.find(one.table.name);
-  if (found == tables.end()) return;
-  plan.facts = found->second;
-  if (plan.facts->primary_key.empty()) return;
+  if (!plan.facts) return;
   plan_join(occurrence, plan, tables);
   // What LEFT JOIN brings along is there or not by its ON; conditions pin it only once it is there.
   if (one.join != Occurrence::Join::left) plan_values(occurrence, plan);
@@ -87,7 +89,7 @@ void ReadRule::plan_values(std::uint32_t occurrence, Plan& plan) const {
     if (facts.primary_key.size() == 1 && facts.primary_key[0] == pin.column) continue;
     plan.pivots.push_back(n);
   }
-  if (plan.pivots.empty() || facts.primary_key.empty()) return;
+  if (plan.pivots.empty() || names_what_is_unknown(occurrence)) return;
   plan.placing = placing_columns(occurrence);
   const bool several = outline_.occurrences.size() > 1;
   plan.by_value = !plan.key_columns.empty() && !outline_.aggregates && !outline_.window && !outline_.offset &&
@@ -107,8 +109,9 @@ std::vector<std::string> ReadRule::placing_columns(std::uint32_t occurrence) con
   if (outline_.limit || outline_.offset) {
     std::for_each(outline_.ordering.begin(), outline_.ordering.end(), place);
   }
-  for (const Occurrence& one : outline_.occurrences) {
-    if (!one.on || one.join == Occurrence::Join::left) continue;
+  for (std::uint32_t n = 0; n < outline_.occurrences.size(); ++n) {
+    const Occurrence& one = outline_.occurrences[n];
+    if (!one.on || (one.join == Occurrence::Join::left && !is_decided_by(n, n))) continue;
     place(one.on->first);
     place(one.on->second);
   }
@@ -117,6 +120,22 @@ std::vector<std::string> ReadRule::placing_columns(std::uint32_t occurrence) con
     std::for_each(outline_.selected.begin(), outline_.selected.end(), place);
   }
   return names;
+}
+
+// Whether a name stands for columns that it doesn't say: f of table.f may be PostgreSQL's function of the
+// row; MySQL folds more letters than the scanner, and PostgreSQL cuts long names.
+bool ReadRule::names_what_is_unknown(std::uint32_t occurrence) const {
+  constexpr std::size_t kLongestName = 63;
+  const auto is_unknown = [&](const OutlineColumn& column) {
+    if (column.occurrence != occurrence && column.occurrence != kNoOccurrence) return false;
+    if (plans_[occurrence].facts->column(column.name) != nullptr) return false;
+    if (column.qualified && column.occurrence == occurrence) return true;
+    return column.name.size() > kLongestName ||
+           std::any_of(column.name.begin(), column.name.end(),
+                       [](char byte) { return static_cast<unsigned char>(byte) >= 0x80U; });
+  };
+  return std::any_of(outline_.used.begin(), outline_.used.end(), is_unknown) ||
+         std::any_of(outline_.ordering.begin(), outline_.ordering.end(), is_unknown);
 }
 
 bool ReadRule::names_a_label() const {
@@ -128,13 +147,16 @@ bool ReadRule::names_a_label() const {
 }
 
 // Whether columns of `occurrence`, joined by the ON of `edge`, decide about more than what is shown of it.
-// Its primary key doesn't, where rows of others are compared with it: it stays as it is.
+// Its primary key doesn't, where rows of others are compared with it: it stays as it is, once it is there.
 bool ReadRule::is_decided_by(std::uint32_t occurrence, std::uint32_t edge) const {
   const auto of_it = [&](const OutlineColumn& column) {
     return column.occurrence == occurrence || column.occurrence == kNoOccurrence;
   };
+  const TableFacts* facts = plans_[occurrence].facts.get();
+  const bool may_be_missing =
+      outline_.occurrences[occurrence].join == Occurrence::Join::left || facts == nullptr;
   const auto decides = [&](const OutlineColumn& column) {
-    return of_it(column) && column.name != plans_[occurrence].facts->primary_key[0];
+    return of_it(column) && (may_be_missing || column.name != facts->primary_key[0]);
   };
   if (std::any_of(outline_.used.begin(), outline_.used.end(), of_it)) return true;
   if ((outline_.limit || outline_.offset) &&
@@ -144,8 +166,9 @@ bool ReadRule::is_decided_by(std::uint32_t occurrence, std::uint32_t edge) const
   }
   for (std::uint32_t n = 0; n < outline_.occurrences.size(); ++n) {
     const Occurrence& one = outline_.occurrences[n];
-    if (n == edge || !one.on || one.join == Occurrence::Join::left) continue;
-    if (decides(one.on->first) || decides(one.on->second)) return true;
+    if (n == edge || !one.on || !(decides(one.on->first) || decides(one.on->second))) continue;
+    // What LEFT JOIN brings along by it may decide in its turn.
+    if (one.join != Occurrence::Join::left || n <= occurrence || is_decided_by(n, n)) return true;
   }
   return false;
 }
@@ -223,6 +246,7 @@ bool ReadRule::rows_are_found_once() const {
     if (!one.on || !plans_[n].facts || plans_[n].facts->primary_key.size() != 1) return false;
     const OutlineColumn& own = one.on->first.occurrence == n ? one.on->first : one.on->second;
     if (own.occurrence != n || own.name != plans_[n].facts->primary_key[0]) return false;
+    if (one.on->first.occurrence == one.on->second.occurrence) return false;
   }
   return true;
 }

@@ -93,7 +93,7 @@ std::pair<std::size_t, std::size_t> OutlineReader::stripped(std::size_t begin, s
 
 bool OutlineReader::is_conjunction(std::size_t begin, std::size_t end) const {
   for (std::size_t i = begin; i < end; i = next(i)) {
-    switch (token(i).keyword) {
+    switch (keyword(i)) {
       case kw_or:
       case kw_case:  // its WHEN may hold an AND
       case kw_select:

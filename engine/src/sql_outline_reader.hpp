@@ -26,7 +26,12 @@ class OutlineReader {
   bool readable() const noexcept { return readable_; }
 
   const Token& token(std::size_t i) const { return stream_.tokens[i]; }
-  bool is(std::size_t i, std::size_t end, Keyword word) const { return i < end && token(i).keyword == word; }
+  // `none` for what stands behind a dot: a name, whatever the word.
+  Keyword keyword(std::size_t i) const {
+    const bool behind_a_dot = i > 0 && is_symbol(i - 1, i, '.');
+    return behind_a_dot ? Keyword::none : token(i).keyword;
+  }
+  bool is(std::size_t i, std::size_t end, Keyword word) const { return i < end && keyword(i) == word; }
   bool is_symbol(std::size_t i, std::size_t end, char symbol) const {
     return i < end && token(i).kind == TokenKind::symbol && token(i).symbol == symbol &&
            token(i).end - token(i).begin == 1;

@@ -82,7 +82,9 @@ class SelectOutliner {
       ++i;
     }
     const std::size_t select_begin = i;
-    while (i < end && !is_from(i)) i = reader_.next(i);
+    for (; i < end && !is_from(i); i = reader_.next(i)) {
+      if (ends_plainness(i)) return false;
+    }
     if (i >= end) return false;
     const std::size_t select_end = i;
     out_.from_begin = reader_.token(i).begin;
@@ -90,6 +92,7 @@ class SelectOutliner {
     if (!from(i + 1, end, i)) return false;
     select_list(select_begin, select_end);
     collect(distinct_on_.first, distinct_on_.second, out_.used);
+    look_for_positions(distinct_on_.first, distinct_on_.second);
     // Which row DISTINCT ON takes of several goes by ORDER BY, as with a LIMIT.
     out_.limit = distinct_on_.second != 0;
     return clauses(i, end) && inner_tables() && no_row_as_a_whole();
@@ -122,6 +125,7 @@ class SelectOutliner {
       if (reader_.is(i, end, kw_on)) {
         const std::size_t start = ++i;
         while (i < end && !reader_.is_symbol(i, end, ',') && !begins_join(i, end) && !ends_from(i)) {
+          if (ends_plainness(i)) return false;
           i = reader_.next(i);
         }
         conditions_.emplace_back(start, i);
@@ -151,7 +155,7 @@ class SelectOutliner {
   }
 
   bool begins_join(std::size_t i, std::size_t end) const {
-    switch (reader_.token(i).keyword) {
+    switch (reader_.keyword(i)) {
       case kw_join:
       case kw_inner:
       case kw_cross:
@@ -182,7 +186,7 @@ class SelectOutliner {
   }
 
   bool ends_from(std::size_t i) const {
-    switch (reader_.token(i).keyword) {
+    switch (reader_.keyword(i)) {
       case kw_where:
       case kw_group:
       case kw_having:
@@ -212,8 +216,8 @@ class SelectOutliner {
   OutlineColumn placed(const OutlineName& name) const {
     const auto named = reader_.named(name);
     if (!named) return {};
-    OutlineColumn column{kNoOccurrence, named->column};
-    if (named->qualifier.empty()) {
+    OutlineColumn column{kNoOccurrence, named->column, !named->qualifier.empty()};
+    if (!column.qualified) {
       if (out_.occurrences.size() == 1) column.occurrence = 0;
       return column;
     }
@@ -237,7 +241,7 @@ class SelectOutliner {
 
   void select_item(std::size_t begin, std::size_t end, std::size_t as) {
     if (as < end) {
-      if (as + 1 < end) out_.labels.push_back(reader_.folded(as + 1));
+      if (as + 1 < end) out_.labels.push_back(label(as + 1));
       end = as;
     }
     const OutlineName name = reader_.name_at(begin, end);
@@ -254,6 +258,10 @@ class SelectOutliner {
     if (end > begin && reader_.is_symbol(end - 1, end, '*') &&
         (end - begin == 1 || reader_.is_symbol(end - 2, end, '.'))) {
       out_.selects_star = true;
+      if (reader_.is_symbol(begin, end, '(')) {  // (expression).*
+        collect(begin, end - 2, out_.used);
+        look_for_aggregates(begin, end);
+      }
       return;
     }
     out_.selected.emplace_back();
@@ -262,13 +270,20 @@ class SelectOutliner {
     look_for_aggregates(begin, end);
   }
 
+  // Of SQLite and MySQL it may be a text.
+  std::string label(std::size_t i) const {
+    std::string name = reader_.folded(i);
+    if (reader_.token(i).kind == TokenKind::text && name.size() >= 2) name = name.substr(1, name.size() - 2);
+    return name;
+  }
+
   // WHERE … GROUP BY … HAVING … ORDER BY … LIMIT … OFFSET …, each at most once and in this order.
   bool clauses(std::size_t i, const std::size_t end) {
     out_.where_end = i < end ? reader_.token(i).begin : reader_.token(end - 1).end;
     out_.last_placeholder = reader_.placeholders_before(i);
     int last = 0;
     while (i < end) {
-      const Keyword word = reader_.token(i).keyword;
+      const Keyword word = reader_.keyword(i);
       const int order = order_of(word);
       if (order <= last) return false;
       last = order;
@@ -276,7 +291,7 @@ class SelectOutliner {
       if (word == kw_offset && stream_.dialect != Dialect::postgresql && !out_.limit) return false;
       if (word == kw_fetch && stream_.dialect != Dialect::postgresql) return false;
       const std::size_t start = i + 1;
-      for (i = start; i < end && order_of(reader_.token(i).keyword) == 0; i = reader_.next(i)) {
+      for (i = start; i < end && order_of(reader_.keyword(i)) == 0; i = reader_.next(i)) {
         if (ends_plainness(i)) return false;
       }
       clause(word, start, i);
@@ -306,7 +321,10 @@ class SelectOutliner {
   }
 
   bool ends_plainness(std::size_t i) const {
-    switch (reader_.token(i).keyword) {
+    switch (reader_.keyword(i)) {
+      case kw_from:
+        return is_from(i);
+      case kw_select:
       case kw_union:
       case kw_intersect:
       case kw_except:
@@ -361,9 +379,20 @@ class SelectOutliner {
   void order_by(std::size_t begin, std::size_t end) {
     collect(begin, end, out_.ordering);
     look_for_aggregates(begin, end);
-    for (std::size_t i = begin; i < end; i = reader_.next(i)) {
-      const bool starts = i == begin || reader_.is_symbol(i - 1, end, ',') || reader_.is(i - 1, end, kw_by);
-      if (starts && reader_.token(i).kind == TokenKind::number) out_.orders_by_position = true;
+    look_for_positions(reader_.is(begin, end, kw_by) ? begin + 1 : begin, end);
+  }
+
+  // Terms that begin with a number: SQLite takes (2) and +2 for a position too, and a driver may write a
+  // parameter into the text.
+  void look_for_positions(std::size_t begin, std::size_t end) {
+    bool starts = true;
+    for (std::size_t i = begin; i < end; ++i) {
+      const TokenKind kind = reader_.token(i).kind;
+      if (starts && (kind == TokenKind::number || kind == TokenKind::placeholder)) {
+        out_.orders_by_position = true;
+      }
+      const bool is_sign = reader_.is_symbol(i, end, '+') || reader_.is_symbol(i, end, '-');
+      starts = reader_.is_symbol(i, end, ',') || reader_.is_symbol(i, end, '(') || (starts && is_sign);
     }
   }
 
@@ -405,7 +434,7 @@ class SelectOutliner {
   void add_column(std::size_t first, std::size_t last, std::size_t parts, std::vector<OutlineColumn>& into) {
     const std::string name = reader_.folded(last);
     if (among(kSystemColumns, name)) whole_ = true;
-    OutlineColumn column{kNoOccurrence, name};
+    OutlineColumn column{kNoOccurrence, name, parts > 1};
     if (parts == 1) {
       names_alone_.push_back(name);
       if (out_.occurrences.size() == 1) column.occurrence = 0;
@@ -420,7 +449,7 @@ class SelectOutliner {
         }
       }
       // PostgreSQL's (alias.composite).field and alias.composite.field begin with the alias too.
-      if (!outer && parts > 2) column = {kNoOccurrence, reader_.folded(first + 2)};
+      if (!outer && parts > 2) column = {kNoOccurrence, reader_.folded(first + 2), false};
       if (!outer && parts == 2) return;  // a subquery's own
     }
     if (std::find(into.begin(), into.end(), column) == into.end()) into.push_back(column);

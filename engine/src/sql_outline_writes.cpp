@@ -127,7 +127,7 @@ class WriteOutliner {
   // What may stand behind SET's list and behind WHERE. ORDER BY and LIMIT (MySQL) make not located what is
   // easier left out than understood.
   bool ends_clause(std::size_t i) const {
-    switch (reader_.token(i).keyword) {
+    switch (reader_.keyword(i)) {
       case kw_where:
       case kw_from:
       case kw_returning:
@@ -140,7 +140,28 @@ class WriteOutliner {
     }
   }
 
-  bool ends(std::size_t i) const { return i >= end_ || reader_.is(i, end_, kw_returning); }
+  // Behind an operator, RETURNING is a column's name (MySQL), and the condition goes on.
+  bool ends(std::size_t i) const {
+    return i >= end_ || (reader_.is(i, end_, kw_returning) && ends_expression(i - 1));
+  }
+
+  bool ends_expression(std::size_t i) const {
+    if (reader_.token(i).kind == TokenKind::symbol) {
+      return reader_.is_symbol(i, end_, ')') || reader_.is_symbol(i, end_, ']');
+    }
+    switch (reader_.keyword(i)) {
+      case none:
+      case kw_default:
+      case kw_end:
+      case kw_false:
+      case kw_null:
+      case kw_true:
+      case kw_values:
+        return true;
+      default:
+        return false;
+    }
+  }
 
   OutlineReader reader_;
   const std::size_t end_;

@@ -59,8 +59,11 @@ WriteRule::WriteRule(const TokenStream& stream, const Statement& statement, cons
     may_act_ = false;
     return;
   }
+  // A computed key goes by the columns that it is made of.
+  const auto is_computed = [&](const std::string& name) { return facts_->column(name)->computed; };
   if (outline_.kind == StatementKind::update &&
-      std::any_of(outline_.columns.begin(), outline_.columns.end(), is_key)) {
+      (std::any_of(outline_.columns.begin(), outline_.columns.end(), is_key) ||
+       std::any_of(primary_key.begin(), primary_key.end(), is_computed))) {
     return;
   }
   for (const std::string& name : primary_key) {

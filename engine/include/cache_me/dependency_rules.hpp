@@ -26,7 +26,8 @@
 //   keys; no aggregate, GROUP BY, window, OFFSET, nor DISTINCT across joins. Rests on bulk, value pivot=v,
 //   unknown pivot, row of each row of the result, and set c of the pivot and of every column that is named
 //   anywhere but as a plain selected column (those of ORDER BY only if there is a LIMIT; those of a LEFT
-//   JOIN's equality not at all, for it keeps every row of its left side). Proof: a row of the result changes
+//   JOIN's equality only if what it brings along is named so itself, for it keeps every row of its left side;
+//   a name that the catalog doesn't know makes it any). Proof: a row of the result changes
 //   or leaves by a write that bumps its row, or bulk. A row outside enters because it is new or written as a
 //   whole: then its pivot is v, and value pivot=v is bumped, or isn't known: unknown pivot. Or because some
 //   of its columns are set: then one that decides about entering is among them, which is the pivot or another
@@ -151,8 +152,8 @@ class ReadRule {
 
  private:
   enum Kind : std::uint8_t { kAny, kByKey, kByValue, kByWitness, kJoined };
-  struct Plan {  // of one occurrence: what it could be, values permitting
-    std::shared_ptr<const TableFacts> facts;
+  struct Plan {                               // of one occurrence: what it could be, values permitting
+    std::shared_ptr<const TableFacts> facts;  // null if there are none, or no primary key
     std::vector<std::size_t> key;     // the pins of the primary key, in its order; empty: not all pinned
     std::vector<std::size_t> pivots;  // pins of other columns whose type is known
     std::vector<std::string> placing;
@@ -171,6 +172,7 @@ class ReadRule {
   void join_over(std::uint32_t occurrence, std::uint32_t edge, Plan& plan,
                  const TableFactsByName& tables) const;
   bool is_decided_by(std::uint32_t occurrence, std::uint32_t edge) const;
+  bool names_what_is_unknown(std::uint32_t occurrence) const;
   std::optional<std::size_t> selected(std::uint32_t occurrence, std::string_view column) const;
   bool rows_are_found_once() const;
   void make_witness_sql(const TokenStream& stream);

@@ -48,6 +48,7 @@ inline constexpr std::uint32_t kNoOccurrence = ~std::uint32_t{0};
 struct OutlineColumn {
   std::uint32_t occurrence = kNoOccurrence;  // kNoOccurrence: it stands without its table
   std::string name;                          // folded
+  bool qualified = false;                    // it stands there as table.name
   bool operator==(const OutlineColumn&) const = default;
 };
 
@@ -75,8 +76,8 @@ struct SelectOutline {
   // those of ORDER BY.
   std::vector<OutlineColumn> used;
   std::vector<OutlineColumn> ordering;
-  bool orders_by_position = false;
-  bool aggregates = false;  // GROUP BY, HAVING, or a function that may be an aggregate
+  bool orders_by_position = false;  // or DISTINCT ON, or possibly
+  bool aggregates = false;          // GROUP BY, HAVING, or a function that may be an aggregate
   bool window = false;
   bool distinct = false;
   bool limit = false;

@@ -136,7 +136,7 @@ class Question:
             store = self._store(script, identity)
             is_hit = store.get(key, fingerprint, self.footing.snapshot_clock) is not None
             self.wrapper.ensure_connection()
-            schema = store_for(self.wrapper, identity).versions(_SCHEMA)
+            schema = store_for(self.wrapper, identity).versions(_SCHEMA, self.footing.snapshot_clock)
             version = "" if schema is None else schema.versions.hex()
             catalog = catalog_of(self.wrapper, identity.database, (version,))
             reason = catalog.reason_to_pass(with_declared(script.reads), self.footing.prefix is not None)
@@ -298,7 +298,8 @@ class Question:
         table.
         """
         shared = store_for(self.wrapper, identity)
-        schema = shared.versions(_SCHEMA)
+        # A snapshot may show older tables than the schema's present version stands for.
+        schema = shared.versions(_SCHEMA, clock)
         if schema is None:
             not_filled(_why_no_versions(shared))
             settle_unknown_outcomes(self.wrapper, store)

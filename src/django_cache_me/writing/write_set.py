@@ -8,7 +8,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .. import _engine, conf
 from ..databases.catalog import Catalog, catalog_of, forget
-from ..databases.connection import MOST_WRITTEN, ConnectionState, store_for
+from ..databases.connection import MOST_WRITTEN, SNAPSHOT, ConnectionState, store_for, view_of
 from ..databases.drivers import UNKNOWN
 from ..databases.identity import Identity, identity_of
 from ..databases.statements import UNKNOWN_STATEMENT, Script
@@ -120,7 +120,11 @@ def _catalog(
     wrapper: BaseDatabaseWrapper, state: ConnectionState, identity: Identity, store: Store
 ) -> Catalog | None:
     """The catalog by which this transaction's writes are placed; None: a DDL commit is, or was, under way."""
-    version = store.versions(_SCHEMA)
+    if SCHEMA in state.written:
+        return None  # the catalog would show what isn't committed yet, and to all
+    # What a snapshot shows of the catalog may be older than the schema's present version.
+    in_snapshot = state.clock is not None and store.has_clock and view_of(wrapper) == SNAPSHOT
+    version = store.versions(_SCHEMA, state.clock if in_snapshot else None)
     if version is None:
         return None
     if state.schema_version is None:

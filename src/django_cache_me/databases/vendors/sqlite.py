@@ -111,7 +111,10 @@ def _read_catalog(wrapper: BaseDatabaseWrapper) -> Catalog:
             what,
             lower in with_triggers,
             tuple(sorted(acted_on.get(lower, ()))),
-            columns=tuple(_column(one[0], one[1], bool(one[3]), sql or "") for one in own),
+            # A constraint of the table may delete the rows that are in a new one's way (ON CONFLICT REPLACE).
+            columns=()
+            if "CONFLICT" in (sql or "").upper()
+            else tuple(_column(one[0], one[1], bool(one[3]), sql or "") for one in own),
             primary_key=tuple(_folded(one[0]) for one in sorted(own, key=lambda one: one[2]) if one[2]),
             # PRAGMA foreign_keys is each connection's own: that other programs have it on isn't known.
         )
