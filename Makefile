@@ -45,7 +45,7 @@ test-fuzz: ## fuzz codec and scanner for FUZZ_SECONDS each
 test-python: ## the tests of the Python face, on SQLite and on servers (PostgreSQL, MariaDB …) that they start themselves
 	@scripts/venv.sh test packages bench
 	scripts/apt.sh postgresql postgresql-15-postgis-3 mariadb-server redis-server memcached faketime || [ -z "$${CI:-}" ]
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n 2 --dist loadfile
 
 test-django: ## Django's own tests of its ORM with every model registered, on SQLite and PostgreSQL (SUITE=--part: some)
 	@scripts/venv.sh test

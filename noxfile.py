@@ -40,7 +40,8 @@ def _define(python: str, django: str) -> None:
     @nox.session(name=f"python{python}-django{django}", python=interpreter(python))
     def tests(session: nox.Session) -> None:
         session.install(".[test,packages]", f"django~={django}.0")
-        session.run("python", "-m", "pytest", "-q", *session.posargs)
+        # Two processes, each with servers of its own: much of the time goes by in waiting for these.
+        session.run("python", "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *session.posargs)
 
 
 for pair in MATRIX:
