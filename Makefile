@@ -7,9 +7,10 @@ SHELL := /bin/bash
 SANITIZERS ?= asan tsan
 FUZZ_SECONDS ?= 20
 MINUTES ?= 10
+CHAINS ?= 20000
 export QUICK
 
-.PHONY: help demo judge test test-django test-engine test-sanitizers test-fuzz test-python test-oldest test-matrix bench bench-rows bench-writes lint format clean
+.PHONY: help demo judge test test-django test-shadow fuzz-chains test-engine test-sanitizers test-fuzz test-python test-oldest test-matrix bench bench-rows bench-writes lint format clean
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -49,6 +50,15 @@ test-django: ## Django's own tests of its ORM with every model registered, on SQ
 	@scripts/venv.sh test
 	scripts/apt.sh postgresql || [ -z "$${CI:-}" ]
 	.venv/bin/python -m tests.django_suite.run $(SUITE)
+
+test-shadow: ## recorded chains beside their eager shadows: Django's own tests of its ORM, on SQLite and PostgreSQL
+	@scripts/venv.sh test
+	scripts/apt.sh postgresql || [ -z "$${CI:-}" ]
+	.venv/bin/python -m tests.django_suite.run --shadow $(SUITE)
+
+fuzz-chains: ## random chains beside their eager shadows: CHAINS=20000 of them
+	@scripts/venv.sh test
+	CACHE_ME_TEST_VENDORS=default CACHE_ME_FUZZ_CHAINS=$(CHAINS) CACHE_ME_FUZZ_SEED=$${SEED:-$$RANDOM} .venv/bin/python -m pytest -s tests/test_chains_fuzz.py
 
 judge: ## random programs, races and kill -9 against the database's own word, for MINUTES=10
 	@scripts/venv.sh test

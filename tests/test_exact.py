@@ -180,7 +180,7 @@ CASES = [
     (by_value, save_of(1, category_id=2), False),
     (by_value, insert_into(2), True),
     (by_value, insert_into(1), False),
-    (by_value, insert_into(None), False),
+    (by_value, insert_into(None), True),
     (by_value, delete_of(4), True),
     (by_value, delete_of(1), False),
     (by_value, update_of(4, price=7), True),

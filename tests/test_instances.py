@@ -149,7 +149,21 @@ def test_instances_equal_djangos(shapes, shape, settings_off, monkeypatch, tier)
         pickle.loads(pickle.dumps(ask()))
     )
     assert [plan is not None for plan in plans] == [built_by_engine] * len(plans)
-    assert len(plans) == 6
+    assert plans  # hits of recorded chains ask no more
+
+
+def test_which_tier_makes_instances(shapes, tier, monkeypatch):
+    """They can't be told apart from outside, so that one falls back to the other isn't seen elsewhere."""
+    plans = []
+    original = building.building_plan
+    monkeypatch.setattr(
+        "django_cache_me.reading.fetch.building_plan",
+        lambda *given: plans.append(original(*given)) or plans[-1],
+    )
+    ask = lambda: list(Linked.objects.using(shapes).select_related("first", "target"))  # noqa: E731
+    ask()
+    assert_hit(shapes, ask)
+    assert plans[-1].plan.is_fast() is (tier == "fast")
 
 
 @pytest.mark.parametrize("signal", [pre_init, post_init])

@@ -1,8 +1,10 @@
+// Before all that includes Python.h.
+#include "compat_inline.hpp"
+// clang-format off
 #include "attributes.hpp"
+// clang-format on
 
 #include <cstdlib>
-
-#include "compat_inline.hpp"
 
 namespace cache_me::python {
 namespace {
@@ -55,6 +57,7 @@ bool trial() {
   }
   if (!type) return false;
   const Shape shape(std::move(type), std::move(names));
+  if (!share_keys(shape)) return false;
   const PyRef portable = probe(shape, false);
   if (!portable) return false;
   const PyRef attributes = attributes_of(portable);
@@ -82,6 +85,16 @@ void Shape::find() const {
   }
   places_ = std::move(places);
   found_ = true;
+}
+
+bool share_keys(const Shape& shape) {
+  const PyRef object =
+      PyRef::steal(PyObject_CallFunctionObjArgs(reinterpret_cast<PyObject*>(shape.type()), nullptr));
+  for (const PyRef& name : shape.names()) {
+    const PyRef value = PyRef::steal(PyDict_New());
+    if (!object || !value || PyObject_SetAttr(object.get(), name.get(), value.get()) < 0) return false;
+  }
+  return true;
 }
 
 bool NewObject::allocate(const Shape& shape) {

@@ -50,6 +50,11 @@ class Shape {
   mutable Py_ssize_t seen_ = -1;  // so many keys were shared when they weren't found
 };
 
+// Makes one instance by calling the class, and gives it all attributes, each an empty dict, as Python would.
+// To be called early for classes whose first instances have few of them: after some thirty instances a class
+// shares one more key with later ones and no others. False: a Python error is set.
+bool share_keys(const Shape& shape);
+
 // An instance in the making. Functions that say false have set a Python error.
 class NewObject {
  public:

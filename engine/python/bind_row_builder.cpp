@@ -108,6 +108,13 @@ void register_row_builder(nb::module_& module) {
   module.def("use_fast_tier", &use_fast_tier, "wanted"_a,
              "Switch it on or off, for tests; it stays off where the Python isn't the one of the build.");
   module.def(
+      "share_keys_of_state",
+      [](nb::handle state) {
+        if (!share_keys_of_state(a_class(state))) throw nb::python_error();
+      },
+      "state"_a, nb::sig("def share_keys_of_state(state: type) -> None"),
+      "To be called before Django's ModelState has many instances, for the fast tier to work with it.");
+  module.def(
       "set_decoded_budget", [](std::size_t bytes) { decoded_cache().set_budget(bytes); }, "bytes"_a,
       "How much decoded values of rows that are asked for again may take (decoded_rows.hpp); 0: none.");
   module.def(
@@ -141,7 +148,9 @@ void register_row_builder(nb::module_& module) {
           "state"_a, "plan"_a,
           nb::sig("def __init__(self, state: type, plan: tuple[typing.Any, ...]) -> None"),
           "`state` is Django's ModelState. `plan` is (model, start, names, which are foreign keys, extra, "
-          "related, primary key's column, local name, remote name).");
+          "related, primary key's column, local name, remote name).")
+      .def("is_fast", &InstancePlan::is_fast,
+           "Whether all its instances would be made in the fast tier now.");
   nb::class_<RowsPlan, ResultPlan>(module, "RowsPlan", "Dicts, tuples, named tuples or single values.")
       .def(
           "__init__",

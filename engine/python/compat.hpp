@@ -27,4 +27,58 @@ inline void resume_collector() {
 #endif
 }
 
+// A number that changes when the class or one of its bases does (3.12: up to a thousand times); 0: not known.
+inline unsigned version_of(PyTypeObject* type) {
+#if PY_VERSION_HEX < 0x030C0000
+  if ((type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG) == 0) return 0;
+#endif
+  return type->tp_version_tag;
+}
+
+// The same, given to it now if it has none: CPython gives a class its number only when it looks something up.
+inline unsigned settled_version_of(PyTypeObject* type) {
+#if PY_VERSION_HEX >= 0x030C0000
+  PyUnstable_Type_AssignVersionTag(type);
+#else
+  PyObject* name = PyUnicode_InternFromString("__init__");
+  if (name != nullptr) _PyType_Lookup(type, name);
+  Py_XDECREF(name);
+  PyErr_Clear();
+#endif
+  return version_of(type);
+}
+
+// A static type with nothing in it yet. Its members are as many as its version of Python has.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+inline PyTypeObject blank_type() {
+  return {PyVarObject_HEAD_INIT(nullptr, 0)};
+}
+#pragma GCC diagnostic pop
+
+// Flags of a static type whose instances are called by vectorcall, as methods without a bound object.
+#if PY_VERSION_HEX >= 0x03090000
+inline constexpr unsigned long kMethodFlags = Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR;
+#else
+inline constexpr unsigned long kMethodFlags = _Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR;
+#endif
+
+inline PyObject* vectorcall(PyObject* callable, PyObject* const* arguments, std::size_t count,
+                            PyObject* names) {
+#if PY_VERSION_HEX >= 0x03090000
+  return PyObject_Vectorcall(callable, arguments, count, names);
+#else
+  return _PyObject_Vectorcall(callable, arguments, count, names);
+#endif
+}
+
+inline PyObject* call(PyObject* callable) {
+  return vectorcall(callable, nullptr, 0, nullptr);
+}
+
+inline PyObject* call(PyObject* callable, PyObject* argument) {
+  PyObject* arguments[] = {nullptr, argument};
+  return vectorcall(callable, arguments + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
+}
+
 }  // namespace cache_me::python::compat

@@ -1,6 +1,6 @@
 // The fast tier's part of CPython's internals: where instances keep their attributes while nobody has asked
 // for their __dict__. No other file includes an internal header, and
-// this one is included by attributes.cpp alone.
+// this one is included by attributes.cpp alone, first of all.
 //
 // Since 3.11 the values stand in an array, in the order in which the class's shared keys came up, with the
 // order of insertion of each instance beside it; 3.13 has that array in the instance itself. Writing there is
@@ -9,9 +9,12 @@
 // functions do nothing: attributes then go the public way (attributes.hpp).
 #pragma once
 
-#include <Python.h>
+#include <patchlevel.h>
+#include <pyconfig.h>
 
-#include <cstdint>
+#ifdef Py_PYTHON_H
+#error "to be included before Python.h, which has to be told that internals are meant"
+#endif
 
 #if PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030E0000 && !defined(Py_GIL_DISABLED)
 #define CACHE_ME_INLINE_VALUES 1
@@ -19,16 +22,20 @@
 #undef HAVE_STD_ATOMIC
 #define HAVE_BUILTIN_ATOMIC 1
 #endif
-#define Py_BUILD_CORE 1
+#define Py_BUILD_CORE_MODULE 1
+#include <Python.h>
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 #include <internal/pycore_dict.h>
 #include <internal/pycore_object.h>
 #pragma GCC diagnostic pop
 #else
 #define CACHE_ME_INLINE_VALUES 0
+#include <Python.h>
 #endif
+
+#include <cstddef>
+#include <cstdint>
 
 namespace cache_me::python::compat {
 
@@ -57,10 +64,12 @@ inline Py_ssize_t shared_keys_count(PyDictKeysObject* keys) {
   return keys->dk_nentries;
 }
 
-// The place of the value of `name` (interned) among the values; -1: it has none.
+// The place of the value of `name` among the values; -1: it has none.
 inline int place_of(PyDictKeysObject* keys, PyObject* name) {
   for (Py_ssize_t i = 0; i < keys->dk_nentries; ++i) {
-    if (DK_UNICODE_ENTRIES(keys)[i].me_key == name) return static_cast<int>(i);
+    PyObject* key = DK_UNICODE_ENTRIES(keys)[i].me_key;
+    // Not the very same where a descriptor has written to the __dict__, as Django's for foreign keys does.
+    if (key == name || PyUnicode_Compare(key, name) == 0) return static_cast<int>(i);
   }
   return -1;
 }

@@ -16,4 +16,5 @@ NB_MODULE(_engine, module) {
   register_dependency_rules(module);
   register_version_table(module);
   register_shared_store(module);
+  register_recorder(module);
 }

@@ -28,15 +28,6 @@ Shape state_shape(PyRef state) {
   return Shape(std::move(state), std::move(attributes));
 }
 
-// Makes one instance with all attributes, so that the class shares the keys: those of a query may have none
-// with a fields_cache.
-void warm(const Shape& state) {
-  const PyRef cache = PyRef::steal(PyDict_New());
-  NewObject object;
-  PyObject* const values[] = {cache.get(), Py_False, Py_None, Py_None};
-  if (!cache || !object.allocate(state) || !object.set(state, 0, state.names().size(), values)) PyErr_Clear();
-}
-
 std::size_t columns_of(const ObjectPlan& plan) noexcept {
   std::size_t most = std::max(plan.start + plan.fields, plan.primary_key + 1);
   for (const std::size_t column : plan.extra) most = std::max(most, column + 1);
@@ -44,11 +35,21 @@ std::size_t columns_of(const ObjectPlan& plan) noexcept {
   return most;
 }
 
+bool are_fast(const ObjectPlan& plan) {
+  return plan.shape.places() != nullptr && std::all_of(plan.related.begin(), plan.related.end(), are_fast);
+}
+
 }  // namespace
 
+bool InstancePlan::is_fast() const {
+  return state_.places() != nullptr && are_fast(plan_);
+}
+
 InstancePlan::InstancePlan(PyRef state, ObjectPlan plan)
-    : ResultPlan(columns_of(plan)), state_(state_shape(std::move(state))), plan_(std::move(plan)) {
-  warm(state_);
+    : ResultPlan(columns_of(plan)), state_(state_shape(std::move(state))), plan_(std::move(plan)) {}
+
+bool share_keys_of_state(PyRef state) {
+  return share_keys(state_shape(std::move(state)));
 }
 
 // An instance in the making.

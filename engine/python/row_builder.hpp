@@ -34,8 +34,11 @@ struct ObjectPlan {
 
 class InstancePlan final : public ResultPlan {
  public:
-  // `state` is Django's ModelState. Null: a Python error is set.
+  // `state` is Django's ModelState.
   InstancePlan(PyRef state, ObjectPlan plan);
+
+  // Whether all its instances would be made in the fast tier now.
+  bool is_fast() const;
 
  private:
   struct Made;
@@ -46,6 +49,9 @@ class InstancePlan final : public ResultPlan {
   Shape state_;
   ObjectPlan plan_;
 };
+
+// share_keys() of Django's ModelState.
+bool share_keys_of_state(PyRef state);
 
 // "_state", interned; borrowed.
 PyObject* name_of_state();

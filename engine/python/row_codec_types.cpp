@@ -1,5 +1,7 @@
 #include "row_codec_types.hpp"
 
+#include <structmember.h>
+
 #include "py_ref.hpp"
 #include "row_codec.hpp"
 
@@ -24,6 +26,15 @@ PyTypeObject* import_type(const char* module, const char* name) {
   return reinterpret_cast<PyTypeObject*>(import_attribute(module, name).release());
 }
 
+// Where instances of `type` have the slot `name`; 0 if it isn't one for any object.
+Py_ssize_t slot_of(PyTypeObject* type, const char* name) {
+  const PyRef found = PyRef::steal(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), name));
+  if (!found) PyErr_Clear();
+  if (!found || Py_TYPE(found.get()) != &PyMemberDescr_Type) return 0;
+  const PyMemberDef* member = reinterpret_cast<PyMemberDescrObject*>(found.get())->d_member;
+  return member->type == T_OBJECT_EX && member->offset > 0 ? member->offset : 0;
+}
+
 }  // namespace
 
 const CodecTypes& codec_types() {
@@ -37,6 +48,10 @@ bool init_row_codec() {
   types.safe_unknown = PyObject_GetAttrString(safety.get(), "unknown");
   types.decimal = import_type("decimal", "Decimal");
   types.uuid = import_type("uuid", "UUID");
+  if (types.uuid != nullptr) {
+    types.uuid_int = slot_of(types.uuid, "int");
+    types.uuid_is_safe = slot_of(types.uuid, "is_safe");
+  }
   types.fixed_zone = import_type("datetime", "timezone");
   PyObject* zone_info = import_optional("zoneinfo", "ZoneInfo");
   if (zone_info == nullptr) zone_info = import_optional("backports.zoneinfo", "ZoneInfo");

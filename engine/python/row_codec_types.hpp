@@ -3,6 +3,8 @@
 
 #include <Python.h>
 
+#include "py_ref.hpp"
+
 namespace cache_me::python {
 
 struct CodecTypes {
@@ -12,13 +14,20 @@ struct CodecTypes {
   PyTypeObject* zone_info = nullptr;   // zoneinfo.ZoneInfo (backports.zoneinfo on 3.8); null without either
   PyObject* pytz_utc = nullptr;        // null without pytz
   PyObject* safe_unknown = nullptr;    // uuid.SafeUUID.unknown
-  PyObject* name_int = nullptr;        // interned "int"
-  PyObject* name_is_safe = nullptr;    // interned "is_safe"
-  PyObject* name_key = nullptr;        // interned "key"
-  PyObject* name_bytes = nullptr;      // interned "bytes"
+  Py_ssize_t uuid_int = 0;             // where a UUID has the __slots__ that it is made of; 0: not known
+  Py_ssize_t uuid_is_safe = 0;
+  PyObject* name_int = nullptr;      // interned "int"
+  PyObject* name_is_safe = nullptr;  // interned "is_safe"
+  PyObject* name_key = nullptr;      // interned "key"
+  PyObject* name_bytes = nullptr;    // interned "bytes"
 };
 
 const CodecTypes& codec_types();
+
+// Fills an empty slot of a new object.
+inline void set_slot(PyObject* object, Py_ssize_t offset, PyRef value) {
+  *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(object) + offset) = value.release();
+}
 
 // False: a Python error is set.
 bool import_datetime_for_encoder();

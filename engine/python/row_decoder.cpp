@@ -5,6 +5,7 @@
 
 #include "collector_pause.hpp"
 #include "compat_datetime.hpp"
+#include "decimal_table.hpp"
 #include "row_codec.hpp"
 #include "row_codec_types.hpp"
 
@@ -43,22 +44,20 @@ PyRef make_big_int(const Token& token) {
   return PyRef::steal(PyLong_FromString(text.c_str(), nullptr, 16));
 }
 
-PyRef make_decimal(const Token& token) {
-  const PyRef text = PyRef::steal(
-      PyUnicode_FromStringAndSize(token.data.data(), static_cast<Py_ssize_t>(token.data.size())));
-  if (!text) return PyRef();
-  return PyRef::steal(
-      PyObject_CallFunctionObjArgs(reinterpret_cast<PyObject*>(codec_types().decimal), text.get(), nullptr));
-}
-
 // As uuid.UUID.__init__ does it, which forbids attributes to be set by the ordinary way.
 PyRef make_uuid(const Token& token) {
   const CodecTypes& types = codec_types();
-  const PyRef number = PyRef::steal(
+  PyRef number = PyRef::steal(
       _PyLong_FromByteArray(reinterpret_cast<const unsigned char*>(token.data.data()), 16, 0, 0));
   if (!number) return PyRef();
   PyRef uuid = PyRef::steal(types.uuid->tp_alloc(types.uuid, 0));
-  if (!uuid || PyObject_GenericSetAttr(uuid.get(), types.name_int, number.get()) < 0 ||
+  if (!uuid) return PyRef();
+  if (types.uuid_int != 0 && types.uuid_is_safe != 0) {
+    set_slot(uuid.get(), types.uuid_int, std::move(number));
+    set_slot(uuid.get(), types.uuid_is_safe, PyRef::borrow(types.safe_unknown));
+    return uuid;
+  }
+  if (PyObject_GenericSetAttr(uuid.get(), types.name_int, number.get()) < 0 ||
       PyObject_GenericSetAttr(uuid.get(), types.name_is_safe, types.safe_unknown) < 0) {
     return PyRef();
   }
@@ -181,7 +180,7 @@ PyRef make_value(Decoder& decoder, Token& token, int depth) {
     case Type::memory_view:
       return make_memory_view(token);
     case Type::decimal:
-      return make_decimal(token);
+      return decimal_table().get(token.data);
     case Type::date:
       return PyRef::steal(PyDateTimeAPI->Date_FromDate(token.moment.year, token.moment.month,
                                                        token.moment.day, PyDateTimeAPI->DateType));

@@ -89,14 +89,20 @@ KnownValue known_value(PyObject* value, ValueType type, char (&uuid)[16]) {
   return known;
 }
 
-KnownValue PythonParameters::parameter(std::uint32_t position, ValueType type) const {
-  PyObject* value = nullptr;
-  if (PyTuple_CheckExact(sequence_) && position < static_cast<std::size_t>(PyTuple_GET_SIZE(sequence_))) {
-    value = PyTuple_GET_ITEM(sequence_, static_cast<Py_ssize_t>(position));
-  } else if (PyList_CheckExact(sequence_) &&
-             position < static_cast<std::size_t>(PyList_GET_SIZE(sequence_))) {
-    value = PyList_GET_ITEM(sequence_, static_cast<Py_ssize_t>(position));
+// Borrowed; null: there is none.
+PyObject* PythonParameters::at(std::uint32_t position) const {
+  const auto index = static_cast<Py_ssize_t>(position);
+  if (PyTuple_CheckExact(sequence_)) {
+    return index < PyTuple_GET_SIZE(sequence_) ? PyTuple_GET_ITEM(sequence_, index) : nullptr;
   }
+  if (PyList_CheckExact(sequence_)) {
+    return index < PyList_GET_SIZE(sequence_) ? PyList_GET_ITEM(sequence_, index) : nullptr;
+  }
+  return nullptr;
+}
+
+KnownValue PythonParameters::parameter(std::uint32_t position, ValueType type) const {
+  PyObject* const value = at(position);
   return value == nullptr ? KnownValue{} : known_value(value, type, uuid_);
 }
 

@@ -16,8 +16,10 @@ class PythonParameters : public Parameters {
  public:
   explicit PythonParameters(PyObject* sequence) : sequence_(sequence) {}
   KnownValue parameter(std::uint32_t position, ValueType type) const override;
+  bool is_null(std::uint32_t position) const override { return at(position) == Py_None; }
 
  private:
+  PyObject* at(std::uint32_t position) const;
   PyObject* const sequence_;
   mutable char uuid_[16] = {};
 };

@@ -77,6 +77,7 @@ OutlineValue OutlineReader::value(std::size_t begin, std::size_t end) const {
       value.text = raw.substr(1, raw.size() - 2);
       break;
     default:
+      if (token(begin).keyword == kw_null) value.kind = OutlineValue::Kind::null;
       break;
   }
   return value;

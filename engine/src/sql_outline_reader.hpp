@@ -83,6 +83,11 @@ class OutlineReader {
   bool positional_ = true;
 };
 
+// NULL is equal to nothing.
+inline bool is_a_value(const OutlineValue& value) {
+  return value.kind != OutlineValue::Kind::other && value.kind != OutlineValue::Kind::null;
+}
+
 template <typename Visit>
 void OutlineReader::pins(std::size_t begin, std::size_t end, Visit visit) const {
   std::vector<std::pair<std::size_t, std::size_t>> waiting{{begin, end}};
@@ -116,7 +121,7 @@ void OutlineReader::pin(std::size_t begin, std::size_t end, Visit& visit) const 
   std::size_t i = name.end;
   if (is_symbol(i, end, '=')) {
     std::vector<OutlineValue> values{value(i + 1, end)};
-    if (values[0].kind != OutlineValue::Kind::other) visit(name, std::move(values));
+    if (is_a_value(values[0])) visit(name, std::move(values));
     return;
   }
   if (!is(i, end, Keyword::kw_in) || !is_symbol(i + 1, end, '(') || token(i + 1).match + 1 != end) return;
@@ -126,7 +131,7 @@ void OutlineReader::pin(std::size_t begin, std::size_t end, Visit& visit) const 
     const std::size_t start = i;
     while (i < close && !is_symbol(i, close, ',')) i = next(i);
     values.push_back(value(start, i));
-    if (values.back().kind == OutlineValue::Kind::other) return;
+    if (!is_a_value(values.back())) return;
   }
   visit(name, std::move(values));
 }

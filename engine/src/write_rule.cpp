@@ -133,7 +133,8 @@ void WriteRule::new_row(const std::vector<OutlineValue>& row, const Parameters& 
   std::vector<KnownValue> key;
   for (const std::string& name : facts_->primary_key) {
     const auto column = static_cast<std::size_t>(facts_->column(name) - facts_->columns.data());
-    KnownValue value = written(column, row, parameters, trusts);
+    bool null = false;
+    KnownValue value = written(column, row, parameters, trusts, null);
     // MySQL makes an automatic key of nought.
     if (mysql_ && value.type == ValueType::integer && value.number == 0) value = {};
     if (value.type == ValueType::none) {
@@ -154,7 +155,9 @@ void WriteRule::values_of(const std::vector<OutlineValue>& row, const Parameters
     const ColumnFacts& column = facts_->columns[n];
     if (column.type == ValueType::none) continue;
     if (key.size() == 1 && key[0] == column.name) continue;  // never a pivot
-    const KnownValue value = written(n, row, parameters, trusts);
+    bool null = false;
+    const KnownValue value = written(n, row, parameters, trusts, null);
+    if (null) continue;
     if (value.type == ValueType::none) {
       add(out, "unknown", table_, column.name);
     } else {
@@ -164,10 +167,13 @@ void WriteRule::values_of(const std::vector<OutlineValue>& row, const Parameters
 }
 
 KnownValue WriteRule::written(std::size_t column, const std::vector<OutlineValue>& row,
-                              const Parameters& parameters, bool trusts) const {
+                              const Parameters& parameters, bool trusts, bool& null) const {
   const ColumnFacts& facts = facts_->columns[column];
   if (position_of_[column] < 0 || facts.computed || !trusts) return {};
   const OutlineValue& given = row[static_cast<std::size_t>(position_of_[column])];
+  null = given.kind == OutlineValue::Kind::null ||
+         (given.kind == OutlineValue::Kind::placeholder && parameters.is_null(given.placeholder));
+  if (null) return {};
   const KnownValue value = known(given, parameters, facts.type);
   return fits(value, facts.most_characters) ? value : KnownValue{};
 }

@@ -35,6 +35,9 @@ class TestParameters : public Parameters {
   KnownValue parameter(std::uint32_t position, ValueType type) const override {
     return position < values_.size() ? as_known(values_[position], type) : KnownValue{};
   }
+  bool is_null(std::uint32_t position) const override {
+    return position < values_.size() && std::holds_alternative<std::monostate>(values_[position]);
+  }
 
  private:
   Row values_;
@@ -352,11 +355,20 @@ TEST(Insert, NewRowsByKeyAndValues) {
       bumps("INSERT INTO p (id, c, name, price) VALUES (%s, %s, %s, %s) RETURNING id", {9_i, 3_i, "x", 1_i}),
       "p.any p.c=3 p.name='x' p.pk=9 p?made p?total");
   EXPECT_EQ(bumps("INSERT INTO p (c, name) VALUES (%s, %s), (%s, NULL)", {3_i, "x", 4_i}),
-            "p.any p.c=3 p.c=4 p.name='x' p?id p?id p?made p?made p?name p?total p?total");
+            "p.any p.c=3 p.c=4 p.name='x' p?id p?id p?made p?made p?total p?total");
   EXPECT_EQ(bumps("INSERT INTO p DEFAULT VALUES"), "p.any p?c p?id p?made p?name p?total");
   EXPECT_EQ(bumps("INSERT INTO pair (a, b, x) VALUES (1, 2, 3)"),
             "pair.a=1 pair.any pair.b=2 pair.pk=1,2 pair.x=3");
   EXPECT_EQ(bumps("INSERT INTO pair (a, x) VALUES (1, 3)"), "pair.a=1 pair.any pair.x=3 pair?b pair?b");
+}
+
+TEST(Insert, NullIsNoValueOfAPivotButMakesAKey) {
+  EXPECT_EQ(bumps("INSERT INTO p (id, c, name, made) VALUES (%s, %s, NULL, %s)", {{}, {}, {}}),
+            "p.any p?id p?total");
+  EXPECT_EQ(bumps("INSERT INTO p (id, c) VALUES (1, %s)", {Value{}}, Dialect::mysql, false),
+            "p.any p?c p?id p?made p?name p?total");
+  EXPECT_EQ(rests_on("SELECT p.id FROM p WHERE p.c = NULL"), "p.any");
+  EXPECT_EQ(rests_on("SELECT p.id FROM p WHERE p.c = %s", {Value{}}), "p.any");
 }
 
 TEST(Insert, WhatIsNotKnownOrDoesNotFit) {

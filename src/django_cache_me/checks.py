@@ -89,6 +89,7 @@ _RULES: dict[str, tuple[Callable[[Any], str | None], str]] = {
     "ASYNC_ENABLED": (_is_bool, "E001"),
     "ASYNC_ON_COMMIT": (_is_bool, "E001"),
     "WARM_ON_INVALIDATE": (_is_bool, "E001"),
+    "CHAINS": (_is_bool, "E001"),
     "TIMEOUT": (_is_timeout, "E002"),
     "CELERY_QUEUE": (_is_queue, "E003"),
     "WARMERS": (_is_warmers, "E004"),

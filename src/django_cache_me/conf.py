@@ -25,21 +25,26 @@ DEFAULTS: dict[str, Any] = {
     "INVALIDATION": "exact",
     "EXPLAIN_MISSES": 0,
     "REPLICAS": {},
+    "CHAINS": True,
 }
 
 
+#: Past LazyObject's own look-up, which is Python code.
+_get = object.__getattribute__
 #: Values of one state of Django's settings: ``override_settings`` puts another holder in its place.
 _values: dict[str, Any] = {}
 _holder: Any = None
+#: Another one whenever these values are forgotten; for what is worked out from them.
+revision = object()
 
 
 def setting(name: str) -> Any:
     """The value of ``DJANGO_CACHE_ME_<name>`` now, or its default."""
-    global _holder
-    holder = settings._wrapped
+    global _holder, revision
+    holder = _get(settings, "_wrapped")
     if holder is not _holder:
         _values.clear()
-        _holder = holder
+        _holder, revision = holder, object()
     try:
         return _values[name]
     except KeyError:
@@ -49,7 +54,9 @@ def setting(name: str) -> Any:
 
 @receiver(setting_changed, dispatch_uid="django_cache_me.conf")
 def _forget(setting: str, **kwargs: Any) -> None:
+    global revision
     _values.clear()
+    revision = object()
 
 
 def is_on() -> bool:

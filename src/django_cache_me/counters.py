@@ -6,6 +6,8 @@ from collections import Counter
 from typing import Any
 from typing import Counter as CounterType
 
+from . import _engine
+
 _counts: CounterType[str] = Counter()
 _passed: CounterType[str] = Counter()
 _not_filled: CounterType[str] = Counter()
@@ -41,6 +43,8 @@ def stats() -> dict[str, Any]:
     """
     return {
         **{event: _counts[event] for event in ("hits", "misses", "fills", "bumps")},
+        # Hits by a plan are counted where they are answered.
+        "hits": _counts["hits"] + _engine.recorded_hits(),
         "passed": dict(_passed),
         "not_filled": dict(_not_filled),
         "dropped": dict(_dropped),
@@ -51,3 +55,4 @@ def reset() -> None:
     """Start all counts at nought; for tests."""
     for counter in (_counts, _passed, _not_filled, _dropped):
         counter.clear()
+    _engine.reset_recorded_hits()

@@ -15,7 +15,7 @@ from django.apps import AppConfig
 from django.db.models.signals import class_prepared
 from django.test.utils import CaptureQueriesContext
 
-from django_cache_me import CacheMeOptions, counters
+from django_cache_me import CacheMeOptions, _engine, counters
 from django_cache_me.exceptions import RegistrationError
 from django_cache_me.registry import cache_me_registry
 
@@ -44,6 +44,10 @@ class Registered(AppConfig):
         _answer_twice()
         if os.environ.get("CACHE_ME_SUITE_CAPTURES"):
             _pass_within_captures()
+        if os.environ.get("CACHE_ME_SUITE_SHADOW"):
+            from tests import shadow
+
+            shadow.install()
 
 
 def _answer_twice() -> None:
@@ -74,10 +78,12 @@ def _pass_within_captures() -> None:
 
     def entering(self: Any) -> Any:
         _local.depth = getattr(_local, "depth", 0) + 1
+        _engine.enter_bypass()
         return enter(self)
 
     def leaving(self: Any, *args: Any) -> Any:
         _local.depth -= 1
+        _engine.leave_bypass()
         return leave(self, *args)
 
     def reason_to_pass(queryset: Any) -> str | None:

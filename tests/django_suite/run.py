@@ -62,12 +62,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"])
     parser.add_argument("--labels", nargs="+")
+    parser.add_argument("--shadow", action="store_true", help="compare recorded chains with eager ones")
     parser.add_argument("--part", action="store_true", help="only what CI has time for")
     options = parser.parse_args()
     suite = source() / "tests"
     labels = options.labels or [
         label for label in (PART if options.part else LABELS) if (suite / label).is_dir()
     ]
+    if options.shadow:
+        return sum(compare(database, suite, labels) for database in options.databases) and 1
     excused = json.loads((HERE / "excused.json").read_text())
     failures = 0
     for database in options.databases:
@@ -94,6 +97,29 @@ def source() -> Path:
         (top,) = (path for path in Path(scratch).iterdir() if path.is_dir())
         os.replace(top, unpacked)
     return unpacked
+
+
+def compare(database: str, suite: Path, labels: list[str]) -> int:
+    """Run with the eager shadow (tests/shadow.py) beside every recorded queryset; how much doesn't agree."""
+    environment = {"CACHE_ME_SUITE_DATABASE": database, "CACHE_ME_SUITE_SHADOW": "1"}
+    server = None
+    if database == "postgresql":
+        server = PostgreSQL()
+        environment["CACHE_ME_SUITE_PG_HOST"] = server.host
+    try:
+        record = run(suite, labels, environment)
+    finally:
+        if server is not None:
+            server.stop()
+    shadow = record["shadow"]
+    print(f"{database}: {record['run']} tests, {len(record['failed'])} fail beside the shadow;"
+          f"\n{shadow['counts']}\nrefused: {shadow['refused']}")  # fmt: skip
+    for kind, shape, sides in shadow["found"]:
+        print(f"\n=== {kind}: {shape}\n{sides}")
+    if os.environ.get("CACHE_ME_SUITE_VERBOSE"):
+        for name, text in record["failed"].items():
+            print(f"\n=== {name}\n{text}")
+    return sum(number for name, number in shadow["counts"].items() if name.startswith("MISMATCH"))
 
 
 def judge(database: str, suite: Path, labels: list[str], excused: dict[str, Any]) -> int:

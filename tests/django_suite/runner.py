@@ -52,6 +52,10 @@ class RecordingRunner(DiscoverRunner):
             "failed": result.failed,
             "stats": django_cache_me.stats(),
         }
+        if os.environ.get("CACHE_ME_SUITE_SHADOW"):
+            from tests import shadow
+
+            record["shadow"] = shadow.report()
         with open(os.environ["CACHE_ME_SUITE_RECORD"], "w") as file:
             json.dump(record, file)
         return int(super().suite_result(suite, result, **kwargs))

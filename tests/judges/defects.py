@@ -9,7 +9,7 @@ import contextlib
 from typing import Any, Callable, Iterator
 from unittest import mock
 
-from django_cache_me.databases import connection, rules
+from django_cache_me.databases import connection
 from django_cache_me.reading import lookup
 from django_cache_me.stores import overlay, shared_memory
 from django_cache_me.writing import announcement, cursor, observer, write_set
@@ -33,10 +33,10 @@ def _forgetting(is_forgotten: Callable[[str], bool]) -> Any:
     def written(tables: Any) -> Any:
         return tables_of(table for table in tables if not is_forgotten(table))
 
-    def exactly_placed(wrapper: Any, state: Any, execution: Any, catalog: Any) -> Any:
+    def exactly_placed(wrapper: Any, state: Any, execution: Any, *place: Any) -> Any:
         if any(map(is_forgotten, execution.script.writes)):
             return None
-        return rows_of(wrapper, state, execution, catalog)
+        return rows_of(wrapper, state, execution, *place)
 
     return _both(
         mock.patch.object(write_set, "written", written),
@@ -69,8 +69,13 @@ def _leaving_out(is_left_out: Callable[[str], bool]) -> Any:
             words = self._rule.words(parameters, trusts_values)
             return [number for number, word in words if not is_left_out(word)]
 
-    original = rules.Rules.of_write
-    return mock.patch.object(rules.Rules, "of_write", lambda *args: Rule(original(*args)))
+    original = write_set._plan_of
+
+    def plan_of(*args: Any) -> Any:
+        plan = original(*args)
+        return None if plan is None else plan._replace(rule=Rule(plan.rule))
+
+    return mock.patch.object(write_set, "_plan_of", plan_of)
 
 
 def _forget_the_savepoint() -> Any:

@@ -11,6 +11,7 @@
 //   unknown c the same, where c's value isn't known (left out, an expression, of another type); any write, if
 //             c is computed by the database. Only of columns whose type could be known: no answer rests on
 //             others.
+//             Nothing for NULL, which is equal to no value.
 //   set c     an update that leaves some columns as they are sets c; any write, if c is computed
 //
 // **What an answer rests on**, chosen per occurrence of a table in the outermost FROM (read_rule):
@@ -102,6 +103,7 @@ class Parameters {
   virtual ~Parameters() = default;
   // The parameter at that position as a value of that type, or `none`. Its bytes live as long as this.
   virtual KnownValue parameter(std::uint32_t position, ValueType type) const = 0;
+  virtual bool is_null(std::uint32_t position) const = 0;
 };
 
 // The rows that the database gave.
@@ -207,8 +209,9 @@ class WriteRule {
                DependencyList& out) const;
   void values_of(const std::vector<OutlineValue>& row, const Parameters& parameters, bool trusts,
                  DependencyList& out) const;
+  // `null` says that it is NULL; then the value is none.
   KnownValue written(std::size_t column, const std::vector<OutlineValue>& row, const Parameters& parameters,
-                     bool trusts) const;
+                     bool trusts, bool& null) const;
 
   std::string table_;
   std::shared_ptr<const TableFacts> facts_;

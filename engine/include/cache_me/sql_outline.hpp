@@ -21,10 +21,11 @@ namespace cache_me {
 // Where a value stands in the statement.
 struct OutlineValue {
   enum class Kind : std::uint8_t {
-    other,        // an expression, NULL, DEFAULT, a named placeholder: nothing is known of it
+    other,        // an expression, DEFAULT, a named placeholder: nothing is known of it
     placeholder,  // the parameter of that position, from 0
     integer,      // a literal
     text,         // a literal, without quotes
+    null,         // the literal
   };
   Kind kind = Kind::other;
   std::uint32_t placeholder = 0;

@@ -103,9 +103,7 @@ class ConnectionState:
         self.clock: Clock | None = None
         self.snapshot_exists = False
 
-    def wrote(
-        self, coarse: Collection[int], tables: Iterable[str], exact: Collection[int] = frozenset()
-    ) -> None:
+    def wrote(self, coarse: Collection[int], tables: Iterable[str], exact: Collection[int] = ()) -> None:
         """Add to the write set; called before a statement that writes, and again after it.
 
         ``exact``: dependencies on single rows and values of ``tables``.

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 def install() -> None:
     """Put caching under Django's querysets and managers; once per process."""
-    from . import manager, queryset
+    from . import manager, queryset, recording
 
     queryset.install()
     manager.install()
+    recording.install()

@@ -17,6 +17,7 @@ from django.db.models.sql.compiler import SQLCompiler
 from django.db.models.sql.constants import SINGLE
 
 from .admission import admitted
+from .capturing import Captured, is_capturing
 from .layout import driver_layout
 from .lookup import Question, footing_for
 from .policy import Plan
@@ -51,6 +52,8 @@ def _arming(original: Callable[..., Any]) -> Callable[..., Any]:
 def _executing(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def execute_sql(self: Any, result_type: Any = "multi", *args: Any, **kwargs: Any) -> Any:
+        if result_type == SINGLE and is_capturing():
+            raise Captured(compiler=self)
         armed = getattr(_local, "armed", None)
         if armed is None or result_type != SINGLE:
             return original(self, result_type, *args, **kwargs)

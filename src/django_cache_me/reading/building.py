@@ -105,10 +105,13 @@ def _names_for(queryset: Any, field: Any) -> list[str]:
 
 def _are_loaded(queryset: Any) -> bool:
     """Whether the names by which known related objects are found aren't deferred."""
-    if not queryset._known_related_objects:
-        return True
+    return not queryset._known_related_objects or loads_all(queryset)
+
+
+def loads_all(queryset: Any) -> bool:
+    """Whether no column of the model is deferred."""
     names, defer = queryset.query.deferred_loading
-    return not names and defer
+    return not names and bool(defer)
 
 
 def _structure(info: dict[str, Any]) -> _Key:
@@ -238,3 +241,4 @@ def _is_foreign_key(model: Any, name: str) -> bool:
 
 
 assert "__call__" not in ModelBase.__dict__
+_engine.share_keys_of_state(ModelState)

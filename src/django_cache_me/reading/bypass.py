@@ -10,6 +10,8 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
+from .. import _engine
+
 _local = threading.local()
 _INSTALLED = "_cache_me_refreshes"
 
@@ -24,10 +26,12 @@ def install() -> None:
     def refresh_from_db(self: Model, *args: Any, **kwargs: Any) -> Any:
         depth = getattr(_local, "depth", 0)
         _local.depth = depth + 1
+        _engine.enter_bypass()
         try:
             return original(self, *args, **kwargs)
         finally:
             _local.depth = depth
+            _engine.leave_bypass()
 
     setattr(refresh_from_db, _INSTALLED, True)
     Model.refresh_from_db = refresh_from_db  # type: ignore[method-assign]

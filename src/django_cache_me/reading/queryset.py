@@ -12,12 +12,14 @@ from typing import Any, Callable
 from django.db.models import QuerySet
 
 from ..counters import passed
-from . import aggregation, bypass, iteration, raw
+from . import aggregation, bypass, iteration, raw, recording
 from .admission import admitted
 from .callable_twin import callable_queryset, queryset_with_policy
+from .capturing import Captured, is_capturing
 from .explanation import explain_cache
 from .fetch import fetch
 from .policy import NO_CACHE, PERMANENT, POLICY, Policy, cache_for
+from .replaying import CHAIN
 
 
 def install() -> None:
@@ -63,7 +65,12 @@ def _fetching(original: Callable[[Any], None]) -> Callable[[Any], None]:
     @functools.wraps(original)
     def _fetch_all(self: Any) -> None:
         if self._result_cache is None:
-            self._result_cache = fetch(self)
+            if CHAIN in self.__dict__:
+                self._result_cache = recording.rows(self)
+            elif is_capturing():
+                raise Captured(queryset=self)
+            else:
+                self._result_cache = fetch(self)
         original(self)  # fetches if nothing was fetched yet; then prefetches related objects
 
     return _fetch_all

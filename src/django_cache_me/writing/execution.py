@@ -24,8 +24,7 @@ class Placed(NamedTuple):
     tables: set[str]
     #: Nothing else may be written.
     complete: bool
-    #: Dependencies on single rows and values of :attr:`exact_table`, which is none of ``tables``.
-    exact: frozenset[int] = frozenset()
-    exact_table: str = ""
+    #: Dependencies on single rows and values.
+    exact: Sequence[int] = ()
     #: What told them.
     rule: _engine.WriteRule | None = None

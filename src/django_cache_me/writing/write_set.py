@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .. import conf
+from .. import _engine, conf
 from ..databases.catalog import Catalog, catalog_of, forget
 from ..databases.connection import MOST_WRITTEN, SNAPSHOT, ConnectionState, store_for, view_of
 from ..databases.drivers import UNKNOWN
 from ..databases.identity import Identity, identity_of
 from ..databases.statements import UNKNOWN_STATEMENT, Script
 from ..exceptions import StoreError
+from ..registry import cache_me_registry
 from ..stores.base import Clock, Store
 from ..stores.dependencies import ALL, SCHEMA, Dependencies, any_of, pack, written
 from . import aftermath, causes
@@ -20,6 +23,8 @@ _SCHEMA = pack([SCHEMA])
 _EXACT_KINDS = frozenset({"insert", "update", "delete"})
 
 
+#: Texts whose plans are kept, of one catalog.
+_MOST_PLANS = 2048
 _ANYWHERE = Placed(set(), False)
 
 
@@ -66,6 +71,29 @@ def add_writes(wrapper: BaseDatabaseWrapper, state: ConnectionState, execution: 
         if script.only_reads and not _may_write(wrapper, script, identity):
             return frozenset()
         raise
+    exactly = _exactly_placed(wrapper, state, execution, identity, store)
+    if exactly is not None:
+        coarse, tables, placed = exactly
+    else:
+        coarse, tables, placed = _coarsely_placed(wrapper, state, execution, identity, store)
+    state.wrote(coarse, tables, placed.exact)
+    if conf.setting("EXPLAIN_MISSES"):
+        causes.note(wrapper, state, execution, coarse, tables, placed)
+    if tables and aftermath.is_wanted():
+        aftermath.tables_were_written(wrapper, tables)
+    return coarse
+
+
+def _coarsely_placed(
+    wrapper: BaseDatabaseWrapper,
+    state: ConnectionState,
+    execution: Execution,
+    identity: Identity,
+    store: Store,
+) -> tuple[frozenset[int], frozenset[str], Placed]:
+    """The dependencies on whole tables, and the tables, that ``execution`` may write."""
+    script = execution.script
+    assert state.driver is not None
     coarse: set[int] = set()
     if script.writes_anything or script.changes_schema:
         coarse.add(ALL)
@@ -79,64 +107,55 @@ def add_writes(wrapper: BaseDatabaseWrapper, state: ConnectionState, execution: 
         if state.driver.status(state.raw) == UNKNOWN:
             placed = _ANYWHERE
         else:
-            placed = _placed(wrapper, state, execution, identity, store)
+            placed = _placed(wrapper, state, script, identity, store)
         if not placed.complete:
             coarse.add(ALL)
     # Tables that are named are bumped under their own names too: manual and permanent rules build on them.
-    tables = placed.tables | script.writes - {placed.exact_table}
+    tables = placed.tables | script.writes
     coarse.update(written(tables))
-    if placed.exact_table:
-        coarse.add(any_of(placed.exact_table))
-        tables.add(placed.exact_table)
-    state.wrote(coarse, tables, placed.exact)
-    if conf.setting("EXPLAIN_MISSES"):
-        causes.note(wrapper, state, execution, coarse, tables, placed)
-    if tables and aftermath.is_wanted():
-        aftermath.tables_were_written(wrapper, tables)
-    return frozenset(coarse)
+    return frozenset(coarse), frozenset(tables), placed
+
+
+def _catalog(
+    wrapper: BaseDatabaseWrapper, state: ConnectionState, identity: Identity, store: Store
+) -> Catalog | None:
+    """The catalog by which this transaction's writes are placed; None: a DDL commit is, or was, under way."""
+    if SCHEMA in state.written:
+        return None  # it would show what isn't committed yet, and to all
+    # What a snapshot shows of it may be older than the schema's present version.
+    in_snapshot = state.clock is not None and store.has_clock and view_of(wrapper) == SNAPSHOT
+    version = store.versions(_SCHEMA, state.clock if in_snapshot else None)
+    if version is None:
+        return None
+    if state.schema_version is None:
+        state.schema_version = version.versions
+    elif state.schema_version != version.versions:
+        return None
+    return catalog_of(wrapper, identity.database, (version.versions.hex(),))
 
 
 def _placed(
-    wrapper: BaseDatabaseWrapper,
-    state: ConnectionState,
-    execution: Execution,
-    identity: Identity,
-    store: Store,
+    wrapper: BaseDatabaseWrapper, state: ConnectionState, script: Script, identity: Identity, store: Store
 ) -> Placed:
-    """The tables that the named ones carry with them, or the single rows that are written.
+    """The tables that the named ones carry with them, and whether these are all.
 
     Proof sketch: a row can be changed by the statement itself (tables named), by foreign keys that act in
     the database (``acted_on``, followed down), by triggers or rules (not complete), or by a function that
     writes (not complete). The catalog was read after the schema's version, so a DDL commit that it missed
     shows in :func:`settled_write_set`.
     """
-    script = execution.script
-    if SCHEMA in state.written:
-        return _ANYWHERE  # the catalog would show what isn't committed yet, and to all
-    # What a snapshot shows of the catalog may be older than the schema's present version.
-    in_snapshot = state.clock is not None and store.has_clock and view_of(wrapper) == SNAPSHOT
-    version = store.versions(_SCHEMA, state.clock if in_snapshot else None)
-    if version is None:
-        return _ANYWHERE  # a DDL commit is under way, or came since
-    if state.schema_version is None:
-        state.schema_version = version.versions
-    elif state.schema_version != version.versions:
+    catalog = _catalog(wrapper, state, identity, store)
+    if catalog is None:
         return _ANYWHERE
-    catalog = catalog_of(wrapper, identity.database, (version.versions.hex(),))
+    touched: set[str] = set()
+    complete = True
     if catalog.may_write(script.functions):
+        complete = False
         state.changed = UNKNOWN_STATEMENT
-        touched, complete = set(), False
-        for name in script.writes:
-            touched |= catalog.touched_by(name)[0]
-    else:
-        placed = _exactly_placed(wrapper, state, execution, catalog)
-        if placed is not None:
-            return placed
-        touched, complete = set(), True
-        for name in script.writes:
-            carried, known = catalog.touched_by(name)
-            touched |= carried
-            complete = complete and known
+    for name in script.writes:
+        carried, known = catalog.touched_by(name)
+        touched |= carried
+        complete = complete and known
     if catalog.acts_elsewhere:
         assert state.driver is not None
         acting = touched | script.writes if complete else catalog.acts_elsewhere
@@ -146,41 +165,77 @@ def _placed(
 
 
 def _exactly_placed(
-    wrapper: BaseDatabaseWrapper, state: ConnectionState, execution: Execution, catalog: Catalog
-) -> Placed | None:
+    wrapper: BaseDatabaseWrapper,
+    state: ConnectionState,
+    execution: Execution,
+    identity: Identity,
+    store: Store,
+) -> tuple[frozenset[int], frozenset[str], Placed] | None:
     """What is written if it is known row by row; None: it isn't.
 
     The engine's rule tells what the text writes (``dependency_rules.hpp``). It holds where the session is as
     the server said it at connect (its name resolution, modes and foreign keys), and where nothing but the
     text writes rows of the table.
     """
-    script = execution.script
+    script, driver = execution.script, state.driver
+    assert driver is not None
     if (
         execution.parameters is None
         or script.kind not in _EXACT_KINDS
         or len(script.writes) != 1
         or script.written_schemas
+        or script.writes_anything
         or state.changed
-        or script.session_change
+        or driver.status(state.raw) == UNKNOWN
     ):
         return None
-    (name,) = script.writes
-    assert state.driver is not None
-    if name in catalog.acts_elsewhere:
+    catalog = _catalog(wrapper, state, identity, store)
+    if catalog is None:
         return None
-    rule = catalog.rules.of_write(execution.text, state.driver.dialect)
+    plan = _plan_of(catalog, execution, driver.dialect)
+    if plan is None:
+        return None
+    trusted = driver.stores_values_as_given(wrapper)
+    numbers: list[int] = []
+    for parameters in execution.parameters:
+        numbers += plan.rule.dependencies(parameters, trusted)
+        if len(numbers) > MOST_WRITTEN:
+            return None
+    return plan.coarse, plan.tables, Placed(set(), True, numbers, plan.rule)
+
+
+class _WritePlan(NamedTuple):
+    """What is the same at each execution of a text that writes row by row."""
+
+    rule: _engine.WriteRule
+    #: ``any`` of its table, and what foreign keys and triggers carry along.
+    coarse: frozenset[int]
+    tables: frozenset[str]
+
+
+def _plan_of(catalog: Catalog, execution: Execution, dialect: str) -> _WritePlan | None:
+    key = (execution.text, cache_me_registry.revision)
+    try:
+        return catalog.write_plans[key]  # type: ignore[no-any-return]
+    except KeyError:
+        if len(catalog.write_plans) >= _MOST_PLANS:
+            catalog.write_plans.clear()
+        plan = catalog.write_plans[key] = _make_plan(catalog, execution, dialect)
+        return plan
+
+
+def _make_plan(catalog: Catalog, execution: Execution, dialect: str) -> _WritePlan | None:
+    (name,) = execution.script.writes
+    if name in catalog.acts_elsewhere or catalog.may_write(execution.script.functions):
+        return None
+    rule = catalog.rules.of_write(execution.text, dialect)
     if not rule.is_exact or not catalog.writes_only_what_is_said(name, rule.may_act):
         return None
     carried, complete = catalog.touched_by(name, rule.may_act)
     if not complete:
         return None
-    trusted = state.driver.stores_values_as_given(wrapper)
-    exact: set[int] = set()
-    for parameters in execution.parameters:
-        exact.update(rule.dependencies(parameters, trusted))
-        if len(exact) > MOST_WRITTEN:
-            return None
-    return Placed(carried - {name}, True, frozenset(exact), name, rule)
+    coarse = frozenset([any_of(name), *written(carried - {name})])
+    return _WritePlan(rule, coarse, frozenset(carried | {name}))
 
 
 def _may_write(wrapper: BaseDatabaseWrapper, script: Script, identity: Identity) -> bool:

@@ -189,6 +189,8 @@ class Catalog:
             for table in tables.values()
             if table.kind == "table" and table.columns
         )
+        #: The writers' own: what they have worked out from this catalog, by text.
+        self.write_plans: dict[Any, Any] = {}
 
     def may_write(self, functions: Iterable[str]) -> bool:
         """Whether one of ``functions`` (as the scanner names them) may write."""

@@ -336,10 +336,10 @@ def _read_catalog(cursor: Any) -> Catalog:
     for table_name, column, type_name, extra in rows(_COLUMNS_SQL):
         # DEFAULT_GENERATED is but a default.
         words = _text(extra).lower().replace("default_generated", "")
-        computed = "generated" in words or "persistent" in words or "on update" in words
-        # What counts by itself makes a value of its own of nought; of a key the engine's rules know that.
-        counts = "auto_increment" in words and _folded(column) not in keys.get(_folded(table_name), ())
-        what = "" if counts else _TYPES.get(_text(type_name).lower(), "")
+        computed = any(word in words for word in ("generated", "persistent", "on update"))
+        if _folded(column) not in keys.get(_folded(table_name), ()):
+            computed = computed or "auto_increment" in words  # it makes a number of NULL
+        what = _TYPES.get(_text(type_name).lower(), "")
         columns.setdefault(_folded(table_name), []).append(Column(_folded(column), what, computed=computed))
     foreign: dict[str, list[ForeignKey]] = {}
     for table_name, column, parent, to_column in rows(_FOREIGN_KEYS_SQL):

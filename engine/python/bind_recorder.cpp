@@ -1,0 +1,533 @@
+// recorder.hpp for Python: what is worked out there and used here, and the other way round.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "bindings.hpp"
+#include "recorder.hpp"
+#include "recorder_ground.hpp"
+#include "recorder_method.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace cache_me::python {
+namespace {
+
+constexpr const char* kMethods[] = {"filter",      "exclude",        "order_by", "reverse", "distinct",
+                                    "all",         "select_related", "only",     "defer",   "values",
+                                    "values_list", "__getitem__",    "get",      "count",   "exists",
+                                    "first",       "last",           ""};
+constexpr const char* kKinds[] = {"refused", "constant", "integer",  "text",           "real",
+                                  "decimal", "uuid",     "date",     "naive_datetime", "aware_datetime",
+                                  "time",    "duration", "instance", "members",        "tree"};
+
+PyRef owned(nb::handle object) {
+  return PyRef::borrow(object.ptr());
+}
+
+PyRef owned_or_null(nb::handle object) {
+  return object.is_none() ? PyRef() : owned(object);
+}
+
+nb::object given(PyRef object) {
+  if (!object) {
+    if (PyErr_Occurred() != nullptr) throw nb::python_error();
+    return nb::none();
+  }
+  return nb::steal(object.release());
+}
+
+nb::object or_none(const PyRef& object) {
+  return object ? nb::borrow(object.get()) : nb::none();
+}
+
+Method method_of(const std::string& name) {
+  for (std::size_t i = 0; i < std::size(kMethods); ++i) {
+    if (name == kMethods[i]) return static_cast<Method>(i);
+  }
+  throw nb::value_error("no method of that name is recorded");
+}
+
+const Chain& chain_of(nb::handle object) {
+  const Chain* chain = as_chain(object.ptr());
+  if (chain == nullptr) throw nb::type_error("not a chain");
+  return *chain;
+}
+
+std::vector<PyObject*> pointers(nb::tuple values, std::size_t count) {
+  if (values.size() != count) throw nb::value_error("a chain has as many values as its shape");
+  std::vector<PyObject*> found;
+  for (const nb::handle value : values) found.push_back(value.ptr());
+  return found;
+}
+
+// (method, args, kwargs, sticky, late) of each step, the first one first.
+nb::list steps_of(const Node& leaf, nb::tuple values) {
+  const std::vector<PyObject*> all = pointers(values, leaf.value_count());
+  std::vector<const Node*> nodes;
+  for (const Node* node = &leaf; node->parent() != nullptr; node = node->parent().get())
+    nodes.push_back(node);
+  nb::list steps;
+  for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
+    const Step& step = (*node)->step();
+    PyObject* const* next = all.data() + (*node)->first_value();
+    nb::list positional;
+    nb::dict by_name;
+    const std::size_t by_position = step.arguments.size() - step.names.size();
+    for (std::size_t i = 0; i < step.arguments.size(); ++i) {
+      const nb::object value = given(give_back(step.arguments[i], step.taking(), next));
+      if (i < by_position) {
+        positional.append(value);
+      } else {
+        by_name[nb::handle(step.names[i - by_position].get())] = value;
+      }
+    }
+    steps.append(nb::make_tuple(kMethods[static_cast<std::size_t>(step.method)], nb::tuple(positional),
+                                by_name, step.sticky, step.late));
+  }
+  return steps;
+}
+
+void describe(const Argument& argument, nb::object name, bool late, nb::list& found) {
+  const auto words = [](ValueKind kind) { return nb::str(kKinds[static_cast<std::size_t>(kind)]); };
+  switch (argument.kind) {
+    case ValueKind::constant:
+    case ValueKind::refused:
+      return;
+    case ValueKind::instance:
+      if (!late) found.append(nb::make_tuple(words(argument.key_kind), name, nb::none(), nb::none(), false));
+      found.append(
+          nb::make_tuple("instance", name, or_none(argument.what), or_none(argument.attribute), late));
+      return;
+    case ValueKind::members:
+      found.append(nb::make_tuple("members", name, words(argument.member), nb::none(), false));
+      return;
+    case ValueKind::tree:
+      for (std::size_t i = 0; i < argument.leaves.size(); ++i) {
+        describe(argument.leaves[i], or_none(argument.names[i]), late, found);
+      }
+      return;
+    default:
+      found.append(nb::make_tuple(words(argument.kind), name, nb::none(), nb::none(), false));
+  }
+}
+
+// Of each value (kind, lookup's name or None, class or members' kind, attribute of the key, is it late?).
+nb::list values_described(const Node& leaf) {
+  std::vector<const Node*> nodes;
+  for (const Node* node = &leaf; node->parent() != nullptr; node = node->parent().get())
+    nodes.push_back(node);
+  nb::list found;
+  for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
+    const Step& step = (*node)->step();
+    const std::size_t by_position = step.arguments.size() - step.names.size();
+    for (std::size_t i = 0; i < step.arguments.size(); ++i) {
+      describe(step.arguments[i], i < by_position ? nb::none() : or_none(step.names[i - by_position]),
+               step.late, found);
+    }
+  }
+  return found;
+}
+
+nb::object find_or_make(nb::handle chain, const std::string& method, nb::tuple args, nb::dict kwargs,
+                        bool sticky, bool late) {
+  const Chain& recorded = chain_of(chain);
+  HeldCall call;
+  if (!call.hold(method_of(method), args.ptr(), kwargs.ptr(), sticky, late)) throw nb::python_error();
+  Values values;
+  const std::shared_ptr<Node> node = recorded.node->find_or_make(call.call, values);
+  if (!node) {
+    if (PyErr_Occurred() != nullptr) throw nb::python_error();
+    return nb::none();
+  }
+  return given(make_chain(node, &recorded, values));
+}
+
+void install(nb::dict parts, nb::list attributes, nb::handle default_mode) {
+  Recorder& all = recorder();
+  const auto part = [&](const char* name) { return owned(parts[name]); };
+  const auto part_or_null = [&](const char* name) { return owned_or_null(parts[name]); };
+  Face& face = all.face;
+  face.step = part("step");
+  face.end = part("end");
+  face.materialise = part("materialise");
+  face.ground_of = part("ground_of");
+  face.may_hit = part("may_hit");
+  face.add_known = part("add_known");
+  face.queryset_class = part("queryset_class");
+  face.plainness = part("plainness");
+  face.aside = part("aside");
+  face.running_loop = part("running_loop");
+  face.connections = part("connections");
+  face.thread_local_connections = part_or_null("thread_local_connections");
+  face.router = part("router");
+  face.router_dict = part("router_dict");
+  face.pre_init_dict = part("pre_init_dict");
+  face.post_init_dict = part("post_init_dict");
+  face.default_alias = part("default_alias");
+  face.router_class = Watches();
+  face.router_class.add_class(PyRef::borrow(reinterpret_cast<PyObject*>(Py_TYPE(face.router.get()))));
+  set_value_classes(part("model"), part("tree"), part("key_name"));
+  all.attributes.clear();
+  using Kind = Attribute::Kind;
+  constexpr std::pair<const char*, Kind> kAttributeKinds[] = {
+      {"fixed", Kind::fixed}, {"new_dict", Kind::new_dict}, {"copied", Kind::copied}, {"model", Kind::model},
+      {"db", Kind::db},       {"hints", Kind::hints},       {"known", Kind::known}};
+  for (const nb::handle one : attributes) {
+    PyObject* name = nb::str(one[0]).release().ptr();
+    PyUnicode_InternInPlace(&name);
+    Attribute attribute{PyRef::steal(name), owned(one[1]), Kind::fixed};
+    const std::string kind = nb::cast<std::string>(one[2]);
+    for (const auto& [words, known] : kAttributeKinds) {
+      if (kind == words) attribute.kind = known;
+    }
+    all.attributes.push_back(std::move(attribute));
+  }
+  all.default_mode = owned_or_null(default_mode);
+}
+
+void add_parameter(Plan& plan, std::size_t value, nb::bytes head, nb::handle key_attribute,
+                   std::optional<std::int64_t> least, std::optional<std::int64_t> most, nb::handle before,
+                   nb::handle after, nb::handle convert, bool is_members) {
+  Parameter parameter;
+  parameter.is_constant = false;
+  parameter.value = value;
+  parameter.is_members = is_members;
+  parameter.encoded.assign(head.c_str(), head.size());
+  parameter.key_attribute = owned_or_null(key_attribute);
+  parameter.least = least;
+  parameter.most = most;
+  parameter.before = owned_or_null(before);
+  parameter.after = owned_or_null(after);
+  parameter.convert = owned_or_null(convert);
+  plan.parameters.push_back(std::move(parameter));
+}
+
+void add_constant(Plan& plan, nb::bytes encoded) {
+  Parameter parameter;
+  parameter.encoded.assign(encoded.c_str(), encoded.size());
+  plan.parameters.push_back(std::move(parameter));
+}
+
+Outcome outcome_of(const std::string& words) {
+  if (words == "instances") return Outcome::instances;
+  if (words == "tuples") return Outcome::tuples;
+  if (words == "firsts") return Outcome::firsts;
+  return Outcome::finished;
+}
+
+void register_plan(nb::module_& module) {
+  nb::class_<Ground>(module, "Ground", "What reads over one connection stand on: see recorder_ground.hpp.")
+      .def(
+          "__init__",
+          [](Ground* self, const std::string& whose, std::shared_ptr<SharedStore> store,
+             std::shared_ptr<VersionTable> table, double until, nb::handle status, nb::handle idle,
+             bool reads_begin_transactions) {
+            new (self) Ground();
+            self->whose = whose;
+            self->store = std::move(store);
+            self->table = std::move(table);
+            self->until = until;
+            self->status = owned_or_null(status);
+            self->idle = owned_or_null(idle);
+            self->reads_begin_transactions = reads_begin_transactions;
+          },
+          "whose"_a, "store"_a, "table"_a, "until"_a, "status"_a.none(), "idle"_a.none(),
+          "reads_begin_transactions"_a,
+          nb::sig(
+              "def __init__(self, whose: str, store: SharedStore, table: VersionTable, until: float, status: "
+              "typing.Any, idle: typing.Any, reads_begin_transactions: bool) -> None"))
+      .def(
+          "watch",
+          [](Ground& self, nb::dict dict, nb::handle name, nb::handle value, bool absent, bool equal) {
+            self.watches.add(owned(dict), owned(name), absent ? PyRef() : owned(value), equal);
+          },
+          "dict"_a, "name"_a, "value"_a.none(), "absent"_a = false, "equal"_a = false,
+          nb::sig("def watch(self, dict: dict[typing.Any, typing.Any], name: typing.Any, value: typing.Any, "
+                  "absent: "
+                  "bool = False, equal: bool = False) -> None"),
+          "It holds as long as that entry is this very object (or equal to it, or isn't there).")
+      .def(
+          "watch_class", [](Ground& self, nb::type_object type) { self.watches.add_class(owned(type)); },
+          "type"_a, nb::sig("def watch_class(self, type: type) -> None"),
+          "And nobody changes that class or its bases.")
+      .def("holds", &Ground::holds)
+      .def_ro("whose", &Ground::whose);
+  nb::class_<Plan>(module, "Plan",
+                   "What is worked out once for the queries of a shape: see recorder_plan.hpp.")
+      .def(
+          "__init__",
+          [](Plan* self, nb::str alias, const std::string& whose, const std::string& outcome,
+             std::uint64_t fingerprint, bool knows_related) {
+            new (self) Plan();
+            self->alias = owned(alias);
+            self->whose = whose;
+            self->outcome = outcome_of(outcome);
+            self->fingerprint = fingerprint;
+            self->knows_related = knows_related;
+          },
+          "alias"_a, "whose"_a, "outcome"_a, "fingerprint"_a, "knows_related"_a)
+      .def(
+          "set_key",
+          [](Plan& self, const std::string& name, std::vector<nb::bytes> sql, nb::bytes result,
+             nb::bytes place) {
+            KeyTemplate::Parts parts;
+            parts.name = name;
+            for (const nb::bytes& piece : sql) parts.sql.emplace_back(piece.c_str(), piece.size());
+            parts.result.assign(result.c_str(), result.size());
+            parts.whose = self.whose;
+            parts.place.assign(place.c_str(), place.size());
+            self.key = std::make_unique<KeyTemplate>(parts);
+          },
+          "name"_a, "sql"_a, "result"_a, "place"_a,
+          "The digest's parts; a number goes between the pieces of SQL.")
+      .def(
+          "set_fixed_key", [](Plan& self, nb::bytes key) { self.fixed_key.assign(key.c_str(), key.size()); },
+          "key"_a)
+      .def_rw("as_list", &Plan::as_list)
+      .def(
+          "make_key",
+          [](const Plan& self, nb::tuple values, nb::handle connection) {
+            const std::vector<PyObject*> all = pointers(values, values.size());
+            std::string key;
+            if (!self.make_key(all.data(), connection.ptr(), key)) {
+              PyErr_Clear();
+              return nb::object(nb::none());
+            }
+            return nb::object(nb::bytes(key.data(), key.size()));
+          },
+          "values"_a, "connection"_a,
+          nb::sig(
+              "def make_key(self, values: tuple[typing.Any, ...], connection: typing.Any) -> bytes | None"),
+          "The key in the store for these values; None: not by this plan.")
+      .def("add_constant", &add_constant, "encoded"_a)
+      .def("add_parameter", &add_parameter, "value"_a, "head"_a, "key_attribute"_a.none() = nb::none(),
+           "least"_a = nb::none(), "most"_a = nb::none(), "before"_a.none() = nb::none(),
+           "after"_a.none() = nb::none(), "convert"_a.none() = nb::none(), "is_members"_a = false,
+           nb::sig("def add_parameter(self, value: int, head: bytes, key_attribute: str | None = None, "
+                   "least: int | None "
+                   "= None, "
+                   "most: int | None = None, before: str | None = None, after: str | None = None, convert: "
+                   "typing.Any = None, is_members: bool = False) -> None"))
+      .def(
+          "add_gap",
+          [](Plan& self, std::size_t value, std::optional<std::size_t> less, bool is_members) {
+            if (self.gaps.size() == Plan::kMostGaps) throw nb::value_error("too many gaps");
+            self.gaps.push_back({value, less, is_members});
+          },
+          "value"_a, "less"_a = nb::none(), "is_members"_a = false)
+      .def(
+          "set_building",
+          [](Plan& self, nb::handle building, nb::handle is_unheard) {
+            self.building = nb::cast<const InstancePlan*>(building);
+            self.building_owner = owned(building);
+            self.is_unheard = owned(is_unheard);
+          },
+          "building"_a, "is_unheard"_a,
+          nb::sig("def set_building(self, building: InstancePlan, is_unheard: typing.Any) -> None"))
+      .def(
+          "set_finish", [](Plan& self, nb::handle finish) { self.finish = owned(finish); }, "finish"_a,
+          nb::sig("def set_finish(self, finish: typing.Any) -> None"))
+      .def(
+          "watch",
+          [](Plan& self, nb::dict dict, nb::handle name, nb::handle value, bool absent) {
+            self.watches.add(owned(dict), owned(name), absent ? PyRef() : owned(value), false);
+          },
+          "dict"_a, "name"_a, "value"_a.none(), "absent"_a = false,
+          nb::sig("def watch(self, dict: dict[typing.Any, typing.Any], name: typing.Any, value: typing.Any, "
+                  "absent: "
+                  "bool = False) -> None"))
+      .def(
+          "watch_class", [](Plan& self, nb::type_object type) { self.watches.add_class(owned(type)); },
+          "type"_a, nb::sig("def watch_class(self, type: type) -> None"));
+}
+
+void register_shapes(nb::module_& module) {
+  nb::class_<Node>(module, "Node", "A shape: see recorder_shape.hpp.")
+      .def_prop_ro("method",
+                   [](const Node& self) { return kMethods[static_cast<std::size_t>(self.step().method)]; })
+      .def_prop_ro("is_root", [](const Node& self) { return self.parent() == nullptr; })
+      .def_prop_ro("parent", [](const Node& self) { return self.parent(); })
+      .def_prop_ro("is_current", &Node::is_current)
+      .def_prop_ro("is_late", [](const Node& self) { return self.step().late; })
+      .def_prop_ro("first_value", &Node::first_value)
+      .def_prop_ro(
+          "slice_ends",
+          [](const Node& self) {
+            const auto& ends = self.step().arguments;
+            if (self.step().method != Method::slice || ends.size() != 2) throw nb::value_error("no slice");
+            return nb::make_tuple(ends[0].kind != ValueKind::constant, ends[1].kind != ValueKind::constant);
+          },
+          nb::for_getter(nb::sig("def slice_ends(self, /) -> tuple[bool, bool]")),
+          "Has it a start, and a stop?")
+      .def_ro("is_sliced", &Node::is_sliced)
+      .def_rw("sights", &Node::sights)
+      .def_rw("is_refused", &Node::is_refused)
+      .def_prop_ro("is_proven", [](const Node& self) { return self.state == NodeState::proven; })
+      .def_prop_ro("is_eager", [](const Node& self) { return self.state == NodeState::eager; })
+      .def("prove", [](Node& self) { self.state = NodeState::proven; })
+      .def("keep_eager", [](Node& self) { self.state = NodeState::eager; })
+      .def(
+          "set_results",
+          [](Node& self, nb::handle fields, nb::handle iterable_class) {
+            self.fields = owned(fields);
+            self.iterable_class = owned(iterable_class);
+          },
+          "fields"_a.none(), "iterable_class"_a,
+          nb::sig("def set_results(self, fields: typing.Any, iterable_class: typing.Any) -> None"),
+          "_fields and _iterable_class of querysets of this shape.")
+      .def_prop_ro(
+          "values", &values_described,
+          nb::for_getter(
+              nb::sig("def values(self, /) -> list[tuple[str, str | None, typing.Any, str | None, bool]]")),
+          "Of each value: kind, lookup's name, class or members' kind, where an instance has its key, late?")
+      .def("steps", &steps_of, "values"_a,
+           nb::sig(
+               "def steps(self, values: tuple[typing.Any, ...]) -> list[tuple[str, tuple[typing.Any, ...], "
+               "dict[str, typing.Any], bool, bool]]"),
+           "Method, arguments by position and by name, sticky?, late? of each step.")
+      .def(
+          "plan_whose",
+          [](const Node& self, const std::string& alias) -> std::optional<std::string> {
+            for (const auto& plan : self.plans) {
+              if (alias == nb::cast<std::string>(nb::handle(plan->alias.get()))) return plan->whose;
+            }
+            return std::nullopt;
+          },
+          "alias"_a, "Whose answers the plan for that database is about; None: there's no plan.")
+      .def("has_plan",
+           [](const Node& self, const std::string& alias) {
+             for (const auto& plan : self.plans) {
+               if (alias == nb::cast<std::string>(nb::handle(plan->alias.get()))) return true;
+             }
+             return false;
+           })
+      .def(
+          "add_plan",
+          [](Node& self, std::shared_ptr<Plan> plan) {
+            for (auto& known : self.plans) {
+              if (PyUnicode_Compare(known->alias.get(), plan->alias.get()) == 0) {
+                known = plan;
+                return;
+              }
+            }
+            if (self.is_current()) self.plans.push_back(plan);
+          },
+          "plan"_a)
+      .def("drop_plans", [](Node& self) { self.plans.clear(); });
+}
+
+}  // namespace
+}  // namespace cache_me::python
+
+void register_recorder(nb::module_& module) {
+  using namespace cache_me::python;
+
+  if (!init_recorder_values() || !init_chains() || !init_recorder_ground() || !init_recorder() ||
+      !init_recorded_methods()) {
+    throw nb::python_error();
+  }
+  register_plan(module);
+  register_shapes(module);
+  module.attr("Chain") = nb::handle(reinterpret_cast<PyObject*>(chain_class()));
+#ifdef Py_GIL_DISABLED
+  module.attr("CAN_RECORD") = false;
+#else
+  module.attr("CAN_RECORD") = true;
+#endif
+  module.def(
+      "install_recorder", &install, "parts"_a, "attributes"_a, "default_mode"_a.none(),
+      nb::sig("def install_recorder(parts: dict[str, typing.Any], attributes: list[tuple[str, typing.Any, "
+              "str]], default_mode: typing.Any) -> None"));
+  module.def("is_recording", [] { return recorder().face.is_on; });
+  module.def(
+      "is_plain_class",
+      [](nb::handle type) {
+        return plainness_of(reinterpret_cast<PyTypeObject*>(type.ptr())) != Plainness::none;
+      },
+      "type"_a, nb::sig("def is_plain_class(type: typing.Any) -> bool"),
+      "Whether querysets of that class are recorded.");
+  module.def(
+      "record", [](bool on) { recorder().face.is_on = on; }, "on"_a, "Switch recording on or off.");
+  module.def(
+      "recorded_method",
+      [](nb::handle original, const std::string& name, bool on_manager) {
+        PyObject* words = PyUnicode_InternFromString(name.c_str());
+        return given(make_recorded_method(owned(original), PyRef::steal(words), method_of(name), on_manager));
+      },
+      "original"_a, "name"_a, "on_manager"_a,
+      nb::sig("def recorded_method(original: typing.Any, name: str, on_manager: bool) -> typing.Any"));
+  module.def(
+      "query_attribute", [] { return given(make_query_attribute()); },
+      nb::sig("def query_attribute() -> typing.Any"));
+  module.def(
+      "root_chain",
+      [](nb::handle model) { return given(make_chain(Node::root_of(model.ptr()), nullptr, {})); }, "model"_a,
+      nb::sig("def root_chain(model: typing.Any) -> typing.Any"));
+  module.def(
+      "node_of", [](nb::handle chain) { return chain_of(chain).node; }, "chain"_a,
+      nb::sig("def node_of(chain: typing.Any) -> Node"));
+  module.def(
+      "values_of",
+      [](nb::handle chain) {
+        const Chain& recorded = chain_of(chain);
+        nb::list values;
+        for (Py_ssize_t i = 0; i < Py_SIZE(&recorded); ++i) values.append(nb::handle(recorded.values[i]));
+        return nb::tuple(values);
+      },
+      "chain"_a, nb::sig("def values_of(chain: typing.Any) -> tuple[typing.Any, ...]"));
+  module.def(
+      "longer_chain", &find_or_make, "chain"_a, "method"_a, "args"_a, "kwargs"_a, "sticky"_a, "late"_a,
+      nb::sig(
+          "def longer_chain(chain: typing.Any, method: str, args: tuple[typing.Any, ...], kwargs: dict[str, "
+          "typing.Any], sticky: bool, late: bool) -> typing.Any"),
+      "The chain with that step behind it, its shape made if need be; None: it can't be recorded.");
+  module.def(
+      "new_queryset",
+      [](nb::handle type, nb::handle chain, nb::handle parent, nb::handle model, nb::handle db,
+         nb::handle hints, bool as_clone) {
+        chain_of(chain);
+        return given(new_queryset(reinterpret_cast<PyTypeObject*>(type.ptr()), chain.ptr(),
+                                  parent.is_none() ? nullptr : parent.ptr(), model.ptr(), db.ptr(),
+                                  hints.ptr(), as_clone));
+      },
+      "type"_a, "chain"_a, "parent"_a.none(), "model"_a.none(), "db"_a.none(), "hints"_a.none(), "as_clone"_a,
+      nb::sig("def new_queryset(type: typing.Any, chain: typing.Any, parent: dict[str, typing.Any] | None, "
+              "model: "
+              "typing.Any, db: str | None, hints: typing.Any, as_clone: bool) -> typing.Any"));
+  module.def(
+      "rows_of",
+      [](nb::handle queryset, nb::handle alias) { return given(rows_of(queryset.ptr(), alias.ptr())); },
+      "queryset"_a, "alias"_a,
+      nb::sig("def rows_of(queryset: typing.Any, alias: str) -> list[typing.Any] | None"),
+      "What iterating a recorded queryset gives, if that is a hit.");
+  module.def(
+      "end_of",
+      [](nb::handle queryset, nb::handle longer, nb::handle alias) {
+        chain_of(longer);
+        const PyRef answer = end_of(queryset.ptr(), longer.ptr(), alias.ptr());
+        if (!answer && PyErr_Occurred() != nullptr) throw nb::python_error();
+        return answer ? nb::make_tuple(nb::handle(answer.get())) : nb::tuple();
+      },
+      "queryset"_a, "longer"_a, "alias"_a,
+      nb::sig("def end_of(queryset: typing.Any, longer: typing.Any, alias: str) -> tuple[typing.Any, ...]"),
+      "The answer of the method that ends the chain, in a tuple of its own, if it is a hit.");
+  module.def(
+      "key_by_plan",
+      [](nb::handle chain, nb::str alias) {
+        const Chain& recorded = chain_of(chain);
+        return given(key_for(*recorded.node, recorded.values, alias.ptr()));
+      },
+      "chain"_a, "alias"_a, nb::sig("def key_by_plan(chain: typing.Any, alias: str) -> bytes | None"),
+      "For tests: the key in the store that the chain's plan makes.");
+  module.def("forget_shapes", &Node::forget_all, "Forget all that was proven and learnt.");
+  module.def("shapes", &Node::count);
+  module.def(
+      "enter_bypass", [] { ++bypass_depth(); }, "Until left, no read of this thread hits by a plan.");
+  module.def("leave_bypass", [] { --bypass_depth(); });
+  module.def("recorded_hits", [] { return recorder().hits; });
+  module.def("reset_recorded_hits", [] { recorder().hits = 0; });
+}

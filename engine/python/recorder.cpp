@@ -1,0 +1,312 @@
+#include "recorder.hpp"
+
+#include <nanobind/nanobind.h>
+
+#include <unordered_map>
+
+#include "compat.hpp"
+#include "recorder_ground.hpp"
+
+namespace nb = nanobind;
+
+namespace cache_me::python {
+namespace {
+
+struct Names {
+  PyObject* ground = nullptr;
+  PyObject* routers = nullptr;
+  PyObject* db_for_read = nullptr;
+  PyObject* instance = nullptr;
+  PyObject* state = nullptr;
+  PyObject* db = nullptr;
+  PyObject* receivers = nullptr;
+  PyObject* chain = nullptr;
+  PyObject* policy = nullptr;
+  PyObject* fields = nullptr;
+  PyObject* iterable_class = nullptr;
+  PyObject* sticky = nullptr;
+};
+Names names;  // interned; kept until the process ends
+
+// What Python has said of a class, until somebody changes it.
+struct Known {
+  PyRef type;
+  unsigned version = 0;
+  PyRef answer;
+};
+using KnownClasses = std::unordered_map<PyTypeObject*, Known>;
+constexpr std::size_t kMostClasses = 4096;
+
+// Never destroyed: Python is gone by then.
+KnownClasses& known_managers() {
+  static auto* const all = new KnownClasses;
+  return *all;
+}
+
+KnownClasses& known_querysets() {
+  static auto* const all = new KnownClasses;
+  return *all;
+}
+
+// Python's answer for that class, borrowed; never sets an error (what raises is answered by null).
+PyObject* ask(KnownClasses& known, PyTypeObject* type, PyObject* question) {
+  const auto found = known.find(type);
+  if (found != known.end() && found->second.version != 0 &&
+      found->second.version == compat::version_of(type)) {
+    return found->second.answer.get();
+  }
+  // Before it is asked: what is changed meanwhile makes another number.
+  const unsigned version = compat::settled_version_of(type);
+  PyRef answer =
+      PyRef::steal(PyObject_CallFunctionObjArgs(question, reinterpret_cast<PyObject*>(type), nullptr));
+  if (!answer) {
+    PyErr_Clear();
+    return nullptr;
+  }
+  if (known.size() >= kMostClasses) known.clear();
+  Known& entry = known[type];
+  entry = {PyRef::borrow(reinterpret_cast<PyObject*>(type)), version, std::move(answer)};
+  return entry.answer.get();
+}
+
+bool nobody_listens(const PyRef& signal) noexcept {
+  PyObject* receivers = PyDict_GetItemWithError(signal.get(), names.receivers);
+  return receivers != nullptr && PyList_CheckExact(receivers) && PyList_GET_SIZE(receivers) == 0;
+}
+
+// Whether nobody listens to the making of the plan's instances: nobody at all, or else Python has to look.
+bool is_unheard(const Plan& plan) {
+  const Face& face = recorder().face;
+  if (nobody_listens(face.pre_init_dict) && nobody_listens(face.post_init_dict)) return true;
+  const PyRef answer = PyRef::steal(compat::call(plan.is_unheard.get()));
+  if (!answer) PyErr_Clear();
+  return answer.get() == Py_True;
+}
+
+bool has_no_routers() noexcept {
+  const Face& face = recorder().face;
+  PyObject* routers = PyDict_GetItemWithError(face.router_dict.get(), names.routers);
+  return routers != nullptr && PyList_CheckExact(routers) && PyList_GET_SIZE(routers) == 0 &&
+         PyDict_GetItemWithError(face.router_dict.get(), names.db_for_read) == nullptr &&
+         face.router_class.hold();
+}
+
+// The alias where Django's own rule decides; null without an error: the router has to be asked.
+PyRef alias_of(const Question& question) {
+  if (question.alias != nullptr) return PyRef::borrow(question.alias);
+  if (question.db != Py_None) return PyRef::borrow(question.db);
+  if (!has_no_routers()) return PyRef();
+  PyObject* instance =
+      question.hints == nullptr ? nullptr : PyDict_GetItemWithError(question.hints, names.instance);
+  if (instance != nullptr && instance != Py_None) {
+    const PyRef state = PyRef::steal(PyObject_GetAttr(instance, names.state));
+    PyRef db = state ? PyRef::steal(PyObject_GetAttr(state.get(), names.db)) : PyRef();
+    if (!db) {
+      PyErr_Clear();
+      return PyRef();
+    }
+    if (PyUnicode_CheckExact(db.get()) && PyUnicode_GET_LENGTH(db.get()) > 0) return db;
+    if (db.get() != Py_None) return PyRef();
+  }
+  return PyRef::borrow(recorder().face.default_alias.get());
+}
+
+PyRef connection_of(PyObject* alias) {
+  const Face& face = recorder().face;
+  if (face.thread_local_connections) {
+    PyRef found = PyRef::steal(PyObject_GetAttr(face.thread_local_connections.get(), alias));
+    if (found) return found;
+    PyErr_Clear();
+  }
+  return PyRef::steal(PyObject_GetItem(face.connections.get(), alias));
+}
+
+bool same_text(PyObject* one, PyObject* other) noexcept {
+  return one == other ||
+         (PyUnicode_CheckExact(one) && PyUnicode_CheckExact(other) && PyUnicode_Compare(one, other) == 0);
+}
+
+// Kept for as long as it's used: other threads may drop all shapes whenever Python code runs.
+std::shared_ptr<const Plan> plan_for(const Node& node, PyObject* alias) noexcept {
+  for (const auto& plan : node.plans) {
+    if (same_text(plan->alias.get(), alias)) return plan;
+  }
+  return nullptr;
+}
+
+// The connection's ground, if it holds; made anew if need be. Null: there's none (no error is set).
+PyRef ground_of(PyObject* connection, PyObject* dict) {
+  PyRef ground = PyRef::borrow(PyDict_GetItemWithError(dict, names.ground));
+  if (ground && ground.get() != Py_None && nb::inst_ptr<Ground>(nb::handle(ground.get()))->holds())
+    return ground;
+  ground = PyRef::steal(PyObject_CallFunctionObjArgs(recorder().face.ground_of.get(), connection, nullptr));
+  if (!ground) PyErr_Clear();
+  return ground && ground.get() != Py_None ? std::move(ground) : PyRef();
+}
+
+}  // namespace
+
+Recorder& recorder() {
+  static auto* const all = new Recorder;
+  return *all;
+}
+
+int& bypass_depth() noexcept {
+  thread_local int depth = 0;
+  return depth;
+}
+
+PyTypeObject* queryset_class_of(PyTypeObject* managers) {
+  PyObject* answer = ask(known_managers(), managers, recorder().face.queryset_class.get());
+  if (answer == nullptr || !PyType_Check(answer)) return nullptr;
+  auto* type = reinterpret_cast<PyTypeObject*>(answer);
+  return plainness_of(type) == Plainness::entirely ? type : nullptr;
+}
+
+Plainness plainness_of(PyTypeObject* querysets) {
+  PyObject* answer = ask(known_querysets(), querysets, recorder().face.plainness.get());
+  const long plainness = answer != nullptr && PyLong_CheckExact(answer) ? PyLong_AsLong(answer) : 0;
+  return plainness == 2 ? Plainness::entirely : plainness == 1 ? Plainness::inside : Plainness::none;
+}
+
+PyRef new_queryset(PyTypeObject* type, PyObject* chain, PyObject* parent, PyObject* model, PyObject* db,
+                   PyObject* hints, bool as_clone) {
+  using Kind = Attribute::Kind;
+  const Chain* recorded = as_chain(chain);
+  PyRef made = PyRef::steal(type->tp_alloc(type, 0));
+  if (!made) return PyRef();
+  const PyRef dict = PyRef::steal(PyObject_GenericGetDict(made.get(), nullptr));
+  if (!dict) return PyRef();
+  for (const Attribute& attribute : recorder().attributes) {
+    PyObject* value = attribute.value.get();
+    PyRef own;
+    PyObject* inherited = parent == nullptr ? nullptr : PyDict_GetItemWithError(parent, attribute.name.get());
+    switch (attribute.kind) {
+      case Kind::fixed:
+        break;
+      case Kind::copied:
+        if (inherited != nullptr) value = inherited;
+        break;
+      case Kind::model:
+        value = inherited != nullptr ? inherited : model;
+        break;
+      case Kind::db:
+        value = inherited != nullptr ? inherited : db;
+        break;
+      case Kind::hints: {
+        PyObject* given = inherited != nullptr ? inherited : hints;
+        // Django's `hints or {}`
+        if (given != nullptr && given != Py_None &&
+            !(PyDict_CheckExact(given) && PyDict_GET_SIZE(given) == 0)) {
+          value = given;
+          break;
+        }
+        own = PyRef::steal(PyDict_New());
+        value = own.get();
+        break;
+      }
+      case Kind::known:
+      case Kind::new_dict:
+        if (attribute.kind == Kind::known && inherited != nullptr) {
+          value = inherited;
+          break;
+        }
+        own = PyRef::steal(PyDict_New());
+        value = own.get();
+        break;
+    }
+    if (value == nullptr || PyDict_SetItem(dict.get(), attribute.name.get(), value) < 0) return PyRef();
+  }
+  if (PyDict_SetItem(dict.get(), names.chain, chain) < 0) return PyRef();
+  if (!as_clone && recorded != nullptr) {
+    if (PyDict_SetItem(dict.get(), names.sticky, Py_False) < 0) return PyRef();
+    const Node& node = *recorded->node;
+    if (node.fields && PyDict_SetItem(dict.get(), names.fields, node.fields.get()) < 0) return PyRef();
+    if (node.iterable_class &&
+        PyDict_SetItem(dict.get(), names.iterable_class, node.iterable_class.get()) < 0) {
+      return PyRef();
+    }
+  }
+  PyObject* policy = parent == nullptr ? nullptr : PyDict_GetItemWithError(parent, names.policy);
+  if (policy != nullptr && PyDict_SetItem(dict.get(), names.policy, policy) < 0) return PyRef();
+  return made;
+}
+
+PyRef attempt(const Node& node, PyObject* const* values, const Question& question) {
+  const Face& face = recorder().face;
+  if (node.plans.empty() || !face.is_on || bypass_depth() != 0) return PyRef();
+  const PyRef alias = alias_of(question);
+  if (!alias) return PyRef();
+  const std::shared_ptr<const Plan> plan = plan_for(node, alias.get());
+  if (plan == nullptr || !plan->watches.hold()) return PyRef();
+  if (plan->outcome == Outcome::instances && !is_unheard(*plan)) return PyRef();
+  const PyRef loop = PyRef::steal(compat::call(face.running_loop.get()));
+  if (loop.get() != Py_None) {
+    PyErr_Clear();
+    return PyRef();
+  }
+  const PyRef connection = connection_of(alias.get());
+  if (!connection) return PyRef();
+  const PyRef dict = PyRef::steal(PyObject_GenericGetDict(connection.get(), nullptr));
+  if (!dict) return PyRef();
+  const PyRef held = ground_of(connection.get(), dict.get());
+  if (!held) return PyRef();
+  const auto* ground = nb::inst_ptr<Ground>(nb::handle(held.get()));
+  if (ground->whose != plan->whose || !ground->stands(connection.get(), dict.get(), face.may_hit.get())) {
+    PyErr_Clear();
+    return PyRef();
+  }
+  // What was called may have dropped every shape, and this plan with it.
+  if (!node.is_current()) return PyRef();
+  std::string key;
+  if (!plan->make_key(values, connection.get(), key) || !node.is_current()) {
+    PyErr_Clear();
+    return PyRef();
+  }
+  return plan->look_up(key, *ground, recorder().default_mode.get());
+}
+
+PyRef answer_of(Method method, PyObject* list) {
+  const Py_ssize_t size = PyList_GET_SIZE(list);
+  PyObject* first = size == 0 ? nullptr : PyList_GET_ITEM(list, 0);
+  switch (method) {
+    case Method::get:
+      return size == 1 ? PyRef::borrow(first) : PyRef();
+    case Method::first:
+    case Method::last:
+      return PyRef::borrow(first == nullptr ? Py_None : first);
+    case Method::exists:
+      if (first != nullptr && !PyTuple_CheckExact(first)) return PyRef();
+      return PyRef::borrow(first != nullptr && PyTuple_GET_SIZE(first) != 0 ? Py_True : Py_False);
+    case Method::count:
+      if (first == nullptr || !PyTuple_CheckExact(first) || PyTuple_GET_SIZE(first) == 0) return PyRef();
+      first = PyTuple_GET_ITEM(first, 0);
+      return PyLong_CheckExact(first) ? PyRef::borrow(first) : PyRef();
+    default:
+      return PyRef();
+  }
+}
+
+PyRef key_for(const Node& node, PyObject* const* values, PyObject* alias) {
+  const std::shared_ptr<const Plan> plan = plan_for(node, alias);
+  if (plan == nullptr) return PyRef();
+  const PyRef connection = connection_of(alias);
+  std::string key;
+  if (!connection || !plan->make_key(values, connection.get(), key)) return PyRef();
+  return PyRef::steal(PyBytes_FromStringAndSize(key.data(), static_cast<Py_ssize_t>(key.size())));
+}
+
+bool init_recorder() {
+  const auto intern = [](PyObject*& name, const char* words) {
+    name = PyUnicode_InternFromString(words);
+    return name != nullptr;
+  };
+  return intern(names.ground, "_cache_me_ground") && intern(names.routers, "routers") &&
+         intern(names.db_for_read, "db_for_read") && intern(names.instance, "instance") &&
+         intern(names.state, "_state") && intern(names.db, "db") && intern(names.receivers, "receivers") &&
+         intern(names.chain, "_cache_me_chain") && intern(names.policy, "_cache_me_policy") &&
+         intern(names.fields, "_fields") && intern(names.iterable_class, "_iterable_class") &&
+         intern(names.sticky, "_sticky_filter");
+}
+
+}  // namespace cache_me::python

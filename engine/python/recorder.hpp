@@ -1,0 +1,95 @@
+// Recorded querysets: how a call on a manager or queryset becomes a step, and a chain an answer.
+//
+// What the recorder does itself is only what was proven (nodes) or learnt (plans) before; whatever it meets
+// else, it hands to Python (reading/recording.py), which has Django do it. So each function here may say "not
+// by me" at any point, as long as nothing was changed by then.
+#pragma once
+
+#include <Python.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "recorder_chain.hpp"
+
+namespace cache_me::python {
+
+// What Python has given, once; kept until the process ends.
+struct Face {
+  bool is_on = false;
+  PyRef step;   // step(queryset, method's name, args, kwargs): a call that isn't proven
+  PyRef end;    // end(queryset, method's name, args, kwargs): an answer without a hit
+  PyRef aside;  // aside(queryset, method's name, args, kwargs): as Django has it, the chain left as it is
+  PyRef materialise;     // materialise(queryset): its Query; the chain is dropped
+  PyRef ground_of;       // ground_of(connection) -> Ground | None
+  PyRef may_hit;         // may_hit(connection) -> bool
+  PyRef add_known;       // add_known(queryset, instances)
+  PyRef queryset_class;  // queryset_class(class of managers) -> the class of querysets, or None: not recorded
+  PyRef plainness;       // plainness(class of querysets) -> Plainness, as an int
+  PyRef running_loop;    // asyncio's _get_running_loop
+  PyRef connections;     // Django's
+  PyRef thread_local_connections;       // where they are in this thread, by alias; or null
+  PyRef router;                         // Django's
+  PyRef router_dict;                    // its __dict__
+  PyRef pre_init_dict, post_init_dict;  // of the signals
+  PyRef default_alias;
+  Watches router_class;
+};
+
+// One attribute of a new queryset.
+struct Attribute {
+  enum class Kind : std::uint8_t { fixed, new_dict, copied, model, db, hints, known };
+  PyRef name;
+  PyRef value;  // in a new one
+  Kind kind = Kind::fixed;
+};
+
+struct Recorder {
+  Face face;
+  std::vector<Attribute> attributes;  // as Django's __init__ makes them, in its order
+  PyRef default_mode;                 // Django 6.1's fetch mode of a new queryset; null before
+  std::uint64_t hits = 0;
+};
+
+Recorder& recorder();
+bool init_recorder();
+
+// Reads within refresh_from_db() go to the database: how deep this thread is in it.
+int& bypass_depth() noexcept;
+
+// The class of the querysets of managers of that class; null without an error: not recorded.
+PyTypeObject* queryset_class_of(PyTypeObject* managers);
+// How much of a class of querysets is as Django has it.
+enum class Plainness : std::uint8_t {
+  none,     // not recorded
+  inside,   // all that Django's own methods rely on: steps are recorded, wherever the call comes from
+  entirely  // and the recorded methods themselves: so a method may stand for those that Django has it call
+};
+
+// Never sets an error.
+Plainness plainness_of(PyTypeObject* querysets);
+
+// A queryset without a Query. `parent` (its __dict__) is the one it is made from; null: a root, of `model`,
+// `db` and `hints`.
+PyRef new_queryset(PyTypeObject* type, PyObject* chain, PyObject* parent, PyObject* model, PyObject* db,
+                   PyObject* hints, bool as_clone);
+
+// How a read is asked for.
+struct Question {
+  PyObject* model = nullptr;
+  PyObject* db = nullptr;     // None: the router decides
+  PyObject* hints = nullptr;  // dict or null
+  PyObject* alias = nullptr;  // decided already, or null
+};
+
+// The rows' list for that node and those values, if it's a hit. Null without an error: it isn't one.
+PyRef attempt(const Node& node, PyObject* const* values, const Question& question);
+
+// What a method that ends a chain gives for that list; null without an error: it's for Python to say.
+PyRef answer_of(Method method, PyObject* list);
+
+// The entry's key as attempt() would look it up, for tests; null without an error: there's no plan.
+PyRef key_for(const Node& node, PyObject* const* values, PyObject* alias);
+
+}  // namespace cache_me::python

@@ -1,0 +1,83 @@
+#include "recorder_ground.hpp"
+
+#include <time.h>
+
+#include <cstring>
+
+namespace cache_me::python {
+namespace {
+
+struct Names {
+  PyObject* connection = nullptr;
+  PyObject* state = nullptr;
+  PyObject* raw = nullptr;
+  PyObject* changed = nullptr;
+  PyObject* written = nullptr;
+  PyObject* in_transaction = nullptr;
+  PyObject* needs_rollback = nullptr;
+  PyObject* cursor = nullptr;
+  PyObject* autocommit = nullptr;
+};
+Names names;  // interned; kept until the process ends
+
+// As Python's time.monotonic().
+double monotonic() noexcept {
+  struct timespec now = {};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+// Idle, not changed by its user, nothing written: where nothing but OUTSIDE comes of footing_of(). False: it
+// has to be asked (an error may be set, which is to be cleared).
+bool is_plain(PyObject* raw, PyObject* dict, const Ground& ground) {
+  PyObject* state = PyDict_GetItemWithError(dict, names.state);
+  if (state == nullptr) return false;
+  const PyRef of = PyRef::steal(PyObject_GetAttr(state, names.raw));
+  if (of.get() != raw) return false;
+  const PyRef changed = PyRef::steal(PyObject_GetAttr(state, names.changed));
+  if (!changed || !PyUnicode_Check(changed.get()) || PyUnicode_GetLength(changed.get()) != 0) return false;
+  const PyRef written = PyRef::steal(PyObject_GetAttr(state, names.written));
+  if (!written || !PyAnySet_Check(written.get()) || PySet_GET_SIZE(written.get()) != 0) return false;
+  if (ground.reads_begin_transactions && PyDict_GetItemWithError(dict, names.autocommit) != Py_True)
+    return false;
+  if (!ground.status) {
+    const PyRef open = PyRef::steal(PyObject_GetAttr(raw, names.in_transaction));
+    return open.get() == Py_False;
+  }
+  const PyRef status = PyRef::steal(PyObject_CallFunctionObjArgs(ground.status.get(), raw, nullptr));
+  return status && status.get() == ground.idle.get();
+}
+
+}  // namespace
+
+bool Ground::holds() const noexcept {
+  return watches.hold() && !store->refresh_needed() && table->still_ours() && monotonic() < until;
+}
+
+bool Ground::stands(PyObject* connection, PyObject* dict, PyObject* ask) const {
+  // A test tool forbids the database (reading/bypass.py), or the transaction is broken: the second tier
+  // raises what is to be raised.
+  PyObject* cursor = PyDict_GetItemWithError(dict, names.cursor);
+  if (cursor != nullptr && std::strcmp(Py_TYPE(cursor)->tp_name, "_DatabaseFailure") == 0) return false;
+  if (PyDict_GetItemWithError(dict, names.needs_rollback) != Py_False) return false;
+  PyObject* raw = PyDict_GetItemWithError(dict, names.connection);
+  if (raw == Py_None) return true;
+  if (raw == nullptr) return false;
+  if (is_plain(raw, dict, *this)) return true;
+  PyErr_Clear();
+  const PyRef answer = PyRef::steal(PyObject_CallFunctionObjArgs(ask, connection, nullptr));
+  return answer && answer.get() == Py_True;
+}
+
+bool init_recorder_ground() {
+  const auto intern = [](PyObject*& name, const char* words) {
+    name = PyUnicode_InternFromString(words);
+    return name != nullptr;
+  };
+  return intern(names.connection, "connection") && intern(names.state, "_cache_me_state") &&
+         intern(names.raw, "raw") && intern(names.changed, "_changed") && intern(names.written, "written") &&
+         intern(names.in_transaction, "in_transaction") && intern(names.needs_rollback, "needs_rollback") &&
+         intern(names.cursor, "cursor") && intern(names.autocommit, "autocommit");
+}
+
+}  // namespace cache_me::python

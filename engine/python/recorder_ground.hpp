@@ -1,0 +1,50 @@
+// What a read stands on: the store, the version table and the identity of one of Django's connections, and
+// how that connection stands to them now.
+//
+// A ground is what the second tier works out for each read (settings, identity, store, footing), kept with
+// the objects that it was worked out of. At a hit these are compared, which is as strict as working it out
+// again:
+//
+// - settings, the store and its files, the identity: each is a function of objects in dicts that are watched.
+//   SQLite's file identity is believed for a lease; it ends here when it ends there.
+// - the connection's own state is looked at anew each time (stands()): it's closed, or idle and unchanged;
+//   otherwise Python is asked, by the very function that the second tier asks.
+//
+// A ground belongs to one DatabaseWrapper, and is kept in its __dict__; so it serves one thread.
+#pragma once
+
+#include <Python.h>
+
+#include <limits>
+#include <memory>
+#include <string>
+
+#include "cache_me/shared_store.hpp"
+#include "cache_me/version_table.hpp"
+#include "py_ref.hpp"
+#include "recorder_watch.hpp"
+
+namespace cache_me::python {
+
+class Ground {
+ public:
+  std::string whose;  // the digest of all that shapes answers
+  std::shared_ptr<SharedStore> store;
+  std::shared_ptr<VersionTable> table;
+  Watches watches;
+  double until = std::numeric_limits<double>::infinity();  // CLOCK_MONOTONIC, s: the end of the lease
+  PyRef status;  // the driver's status(raw), or null: SQLite, by its connection's in_transaction
+  PyRef idle;    // what `status` gives for an idle connection
+  bool reads_begin_transactions = false;
+
+  // Is all that this was worked out of as it was? Never sets an error.
+  bool holds() const noexcept;
+
+  // May a read over the connection with this __dict__ hit? `ask(connection)` is asked where it isn't plain.
+  // False without an error: no.
+  bool stands(PyObject* connection, PyObject* dict, PyObject* ask) const;
+};
+
+bool init_recorder_ground();
+
+}  // namespace cache_me::python

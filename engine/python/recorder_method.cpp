@@ -1,0 +1,462 @@
+#include "recorder_method.hpp"
+
+#include <cstddef>
+
+#include "compat.hpp"
+#include "recorder.hpp"
+
+namespace cache_me::python {
+namespace {
+
+struct Names {
+  PyObject* chain = nullptr;
+  PyObject* query = nullptr;
+  PyObject* model = nullptr;
+  PyObject* db = nullptr;
+  PyObject* hints = nullptr;
+  PyObject* get_queryset = nullptr;
+  PyObject* queryset_class = nullptr;
+  PyObject* sticky = nullptr;
+  PyObject* defer_next = nullptr;
+  PyObject* cloning = nullptr;
+  PyObject* result_cache = nullptr;
+  PyObject* for_write = nullptr;
+  PyObject* prefetches = nullptr;
+  PyObject* policy = nullptr;
+  PyObject* mode = nullptr;
+  PyObject* known = nullptr;
+  PyObject* fields = nullptr;
+  PyObject* iterable_class = nullptr;
+  PyObject* module = nullptr;
+  PyObject* qualified = nullptr;
+};
+Names names;  // interned; kept until the process ends
+
+struct RecordedMethod {
+  PyObject_HEAD vectorcallfunc vectorcall;
+  PyObject* dict;
+  PyObject* weak_references;
+  PyObject* original;
+  PyObject* name;
+  Method method;
+  bool on_manager;
+};
+
+RecordedMethod* of(PyObject* self) noexcept {
+  return reinterpret_cast<RecordedMethod*>(self);
+}
+
+// A queryset or manager by its __dict__; borrowed values, Py_None where there's none.
+struct Attributes {
+  PyRef dict;
+
+  explicit Attributes(PyObject* object) : dict(PyRef::steal(PyObject_GenericGetDict(object, nullptr))) {
+    if (!dict) PyErr_Clear();
+  }
+  PyObject* get(PyObject* name) const noexcept {
+    PyObject* found = PyDict_GetItemWithError(dict.get(), name);
+    return found == nullptr ? Py_None : found;
+  }
+  bool is_true(PyObject* name) const noexcept { return get(name) == Py_True; }
+  const Chain* chain() const noexcept { return as_chain(get(names.chain)); }
+};
+
+PyObject* call_original(RecordedMethod* method, PyObject* const* args, std::size_t flags, PyObject* kwnames) {
+  return compat::vectorcall(method->original, args, flags, kwnames);
+}
+
+// The call handed to Python: function(object, method's name, args, kwargs).
+PyRef hand_over(const PyRef& function, RecordedMethod* method, PyObject* const* args, std::size_t count,
+                PyObject* kwnames) {
+  const PyRef positional = PyRef::steal(PyTuple_New(static_cast<Py_ssize_t>(count) - 1));
+  const PyRef by_name = PyRef::steal(PyDict_New());
+  if (!positional || !by_name) return PyRef();
+  for (std::size_t i = 1; i < count; ++i) {
+    Py_INCREF(args[i]);
+    PyTuple_SET_ITEM(positional.get(), static_cast<Py_ssize_t>(i) - 1, args[i]);
+  }
+  for (Py_ssize_t i = 0; kwnames != nullptr && i < PyTuple_GET_SIZE(kwnames); ++i) {
+    if (PyDict_SetItem(by_name.get(), PyTuple_GET_ITEM(kwnames, i),
+                       args[static_cast<Py_ssize_t>(count) + i]) < 0) {
+      return PyRef();
+    }
+  }
+  return PyRef::steal(PyObject_CallFunctionObjArgs(function.get(), args[0], method->name, positional.get(),
+                                                   by_name.get(), nullptr));
+}
+
+std::vector<PyObject*> borrowed(const Values& values) {
+  std::vector<PyObject*> pointers;
+  pointers.reserve(values.size());
+  for (const PyRef& value : values) pointers.push_back(value.get());
+  return pointers;
+}
+
+// Null without an error: it's for Django's own method to do.
+PyRef on_manager(RecordedMethod* method, PyObject* const* args, std::size_t count, PyObject* kwnames) {
+  PyTypeObject* querysets = queryset_class_of(Py_TYPE(args[0]));
+  if (querysets == nullptr) return PyRef();
+  const Attributes manager(args[0]);
+  PyObject* model = manager.dict ? manager.get(names.model) : Py_None;
+  if (model == Py_None || PyDict_GetItemWithError(manager.dict.get(), names.get_queryset) != nullptr ||
+      PyDict_GetItemWithError(manager.dict.get(), names.queryset_class) != nullptr) {
+    return PyRef();
+  }
+  PyObject* hints = manager.get(names.hints);
+  if (!PyDict_CheckExact(hints)) return PyRef();
+  const std::shared_ptr<Node> root = Node::root_of(model);
+  if (method->method == Method::all) {
+    if (count != 1 || kwnames != nullptr) return PyRef();
+    const PyRef chain = make_chain(root, nullptr, {});
+    if (!chain) return PyRef();
+    return new_queryset(querysets, chain.get(), nullptr, model, manager.get(names.db), hints, false);
+  }
+  Values values;
+  const std::shared_ptr<Node> node =
+      root->find({method->method, false, false, args + 1, count - 1, kwnames}, values);
+  if (!node || !node->is_current()) return PyRef();
+  if (!ends_chain(method->method)) {
+    if (node->state != NodeState::proven) return PyRef();
+    const PyRef chain = make_chain(node, nullptr, values);
+    if (!chain) return PyRef();
+    return new_queryset(querysets, chain.get(), nullptr, model, manager.get(names.db), hints, false);
+  }
+  const std::vector<PyObject*> pointers = borrowed(values);
+  const PyRef list = attempt(*node, pointers.data(), {model, manager.get(names.db), hints, nullptr});
+  PyRef answer = list ? answer_of(method->method, list.get()) : PyRef();
+  if (answer) ++recorder().hits;
+  return answer;
+}
+
+bool is_plain_read(const Attributes& queryset) {
+  PyObject* prefetches = queryset.get(names.prefetches);
+  PyObject* mode = recorder().default_mode.get();
+  return !queryset.is_true(names.for_write) && PyTuple_CheckExact(prefetches) &&
+         PyTuple_GET_SIZE(prefetches) == 0 && queryset.get(names.policy) == Py_None &&
+         (mode == nullptr || queryset.get(names.mode) == mode);
+}
+
+bool knows_something(const Attributes& attributes) {
+  PyObject* known = attributes.get(names.known);
+  return !PyDict_CheckExact(known) || PyDict_GET_SIZE(known) != 0;
+}
+
+PyRef attempt_for(PyObject* queryset, const Attributes& attributes, const Node& node, PyObject* const* values,
+                  PyObject* alias) {
+  const bool knows = node.step().method != Method::count && node.step().method != Method::exists &&
+                     knows_something(attributes);
+  for (const auto& plan : node.plans) {
+    if (knows && !plan->knows_related) return PyRef();
+  }
+  PyObject* hints = attributes.get(names.hints);
+  PyRef list = attempt(node, values,
+                       {attributes.get(names.model), attributes.get(names.db),
+                        PyDict_CheckExact(hints) ? hints : nullptr, alias});
+  // The instances get what a related manager knows already.
+  if (list && knows &&
+      !PyRef::steal(
+          PyObject_CallFunctionObjArgs(recorder().face.add_known.get(), queryset, list.get(), nullptr))) {
+    return PyRef();
+  }
+  return list;
+}
+
+// Null without an error: it's for Python to do.
+PyRef end_of_chain(RecordedMethod* method, PyObject* queryset, const Attributes& attributes,
+                   const Chain& chain, const Call& call) {
+  if (!is_plain_read(attributes) || attributes.is_true(names.sticky) || !chain.node->is_current())
+    return PyRef();
+  Values values;
+  const std::shared_ptr<Node> node = chain.node->find(call, values);
+  if (!node) return PyRef();
+  std::vector<PyObject*> pointers(chain.values, chain.values + Py_SIZE(&chain));
+  for (const PyRef& value : values) pointers.push_back(value.get());
+  const PyRef list = attempt_for(queryset, attributes, *node, pointers.data(), nullptr);
+  PyRef answer = list ? answer_of(method->method, list.get()) : PyRef();
+  if (answer) ++recorder().hits;
+  return answer;
+}
+
+// The proven step as a queryset; null without an error: it's for Python to do.
+PyRef take_step(PyObject* queryset, const Attributes& attributes, const Chain& chain, const Call& call) {
+  if (!chain.node->is_current()) return PyRef();
+  Values values;
+  const std::shared_ptr<Node> node = chain.node->find(call, values);
+  if (!node || node->state != NodeState::proven) return PyRef();
+  const PyRef longer = make_chain(node, &chain, values);
+  if (!longer) return PyRef();
+  PyObject* dict = attributes.dict.get();
+  // Django's filter() takes the mark off the queryset that it's called on.
+  if (call.late && PyDict_SetItem(dict, names.defer_next, Py_False) < 0) return PyRef();
+  PyObject* cloning = PyDict_GetItemWithError(dict, names.cloning);
+  if (cloning == nullptr || cloning == Py_True) {
+    return new_queryset(Py_TYPE(queryset), longer.get(), dict, nullptr, nullptr, nullptr, false);
+  }
+  // Django 6.1: this queryset is changed in place for now.
+  if (PyDict_SetItem(dict, names.chain, longer.get()) < 0 ||
+      PyDict_SetItem(dict, names.sticky, Py_False) < 0 ||
+      (node->fields && PyDict_SetItem(dict, names.fields, node->fields.get()) < 0) ||
+      (node->iterable_class && PyDict_SetItem(dict, names.iterable_class, node->iterable_class.get()) < 0)) {
+    return PyRef();
+  }
+  return PyRef::borrow(queryset);
+}
+
+bool is_index(PyObject* value) noexcept {
+  return value == Py_None || PyLong_CheckExact(value);
+}
+
+// A slice's ends as the arguments of a step: None in place of a start of 0. False: it's not recorded.
+bool ends_of(PyObject* key, PyObject* ends[2]) {
+  if (!PySlice_Check(key)) return false;
+  const auto* slice = reinterpret_cast<PySliceObject*>(key);
+  if (slice->step != Py_None || !is_index(slice->start) || !is_index(slice->stop)) return false;
+  int overflow = 0;
+  const long long start = slice->start == Py_None ? 0 : PyLong_AsLongLongAndOverflow(slice->start, &overflow);
+  if (overflow != 0 || start < 0) return false;
+  const long long stop = slice->stop == Py_None ? 0 : PyLong_AsLongLongAndOverflow(slice->stop, &overflow);
+  if (overflow != 0 || (slice->stop == Py_None ? start == 0 : stop <= start)) return false;
+  ends[0] = start == 0 ? Py_None : slice->start;
+  ends[1] = slice->stop;
+  return true;
+}
+
+PyObject* on_queryset(RecordedMethod* method, PyObject* const* args, std::size_t flags, PyObject* kwnames) {
+  const std::size_t count = static_cast<std::size_t>(PyVectorcall_NARGS(flags));
+  PyObject* queryset = args[0];
+  const Attributes attributes(queryset);
+  const Chain* chain = attributes.dict ? attributes.chain() : nullptr;
+  const Plainness plainness =
+      chain == nullptr || !recorder().face.is_on ? Plainness::none : plainness_of(Py_TYPE(queryset));
+  if (plainness == Plainness::none) return call_original(method, args, flags, kwnames);
+  const PyRef held = PyRef::borrow(reinterpret_cast<PyObject*>(const_cast<Chain*>(chain)));
+  Call call{method->method, attributes.is_true(names.sticky), false, args + 1, count - 1, kwnames};
+  const bool is_evaluated = attributes.get(names.result_cache) != Py_None;
+  if (ends_chain(method->method)) {
+    if (is_evaluated && method->method != Method::get) return call_original(method, args, flags, kwnames);
+    if (plainness != Plainness::entirely) {
+      return hand_over(recorder().face.aside, method, args, count, kwnames).release();
+    }
+    PyRef answer = end_of_chain(method, queryset, attributes, *chain, call);
+    if (answer || PyErr_Occurred() != nullptr) return answer.release();
+    return hand_over(recorder().face.end, method, args, count, kwnames).release();
+  }
+  PyObject* ends[2];
+  if (method->method == Method::slice) {
+    if (is_evaluated || count != 2) return call_original(method, args, flags, kwnames);
+    if (!chain->node->is_sliced && ends_of(args[1], ends)) {
+      call.arguments = ends;
+      call.by_position = 2;
+    } else {
+      return hand_over(recorder().face.step, method, args, count, kwnames).release();
+    }
+  }
+  call.late = attributes.is_true(names.defer_next) &&
+              (method->method == Method::filter || method->method == Method::exclude);
+  PyRef made = take_step(queryset, attributes, *chain, call);
+  if (made || PyErr_Occurred() != nullptr) return made.release();
+  return hand_over(recorder().face.step, method, args, count, kwnames).release();
+}
+
+PyObject* vectorcall(PyObject* self, PyObject* const* args, std::size_t flags, PyObject* kwnames) {
+  RecordedMethod* method = of(self);
+  const std::size_t count = static_cast<std::size_t>(PyVectorcall_NARGS(flags));
+  if (count == 0) return call_original(method, args, flags, kwnames);
+  if (!method->on_manager) return on_queryset(method, args, flags, kwnames);
+  if (recorder().face.is_on) {
+    PyRef answer = on_manager(method, args, count, kwnames);
+    if (answer || PyErr_Occurred() != nullptr) return answer.release();
+  }
+  return call_original(method, args, flags, kwnames);
+}
+
+PyObject* bind(PyObject* self, PyObject* object, PyObject*) {
+  if (object == nullptr || object == Py_None) {
+    Py_INCREF(self);
+    return self;
+  }
+  return PyMethod_New(self, object);
+}
+
+int traverse(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(of(self)->dict);
+  Py_VISIT(of(self)->original);
+  return 0;
+}
+
+int clear(PyObject* self) {
+  Py_CLEAR(of(self)->dict);
+  return 0;
+}
+
+void dealloc(PyObject* self) {
+  PyObject_GC_UnTrack(self);
+  if (of(self)->weak_references != nullptr) PyObject_ClearWeakRefs(self);
+  Py_XDECREF(of(self)->dict);
+  Py_XDECREF(of(self)->original);
+  Py_XDECREF(of(self)->name);
+  PyObject_GC_Del(self);
+}
+
+PyObject* describe(PyObject* self) {
+  return PyUnicode_FromFormat("<recorded %R>", of(self)->original);
+}
+
+// Pickled by its name, as the function is that it stands for.
+PyObject* reduce(PyObject* self, PyObject*) {
+  return PyObject_GetAttr(self, names.qualified);
+}
+
+PyMethodDef methods[] = {
+    {"__reduce__", reduce, METH_NOARGS, nullptr},
+    {nullptr, nullptr, 0, nullptr},
+};
+PyGetSetDef attributes_of_methods[] = {
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+
+PyTypeObject method_type = compat::blank_type();
+
+// --- _query ---
+
+struct QueryAttribute {
+  PyObject_HEAD
+};
+
+PyObject* get_query(PyObject* self, PyObject* queryset, PyObject*) {
+  if (queryset == nullptr || queryset == Py_None) {
+    Py_INCREF(self);
+    return self;
+  }
+  const Attributes attributes(queryset);
+  if (attributes.dict && attributes.chain() != nullptr) {
+    return PyObject_CallFunctionObjArgs(recorder().face.materialise.get(), queryset, nullptr);
+  }
+  PyObject* query = attributes.dict ? PyDict_GetItemWithError(attributes.dict.get(), names.query) : nullptr;
+  if (query == nullptr) {
+    PyErr_Format(PyExc_AttributeError, "'%.100s' object has no attribute '_query'",
+                 Py_TYPE(queryset)->tp_name);
+    return nullptr;
+  }
+  Py_INCREF(query);
+  return query;
+}
+
+int set_query(PyObject*, PyObject* queryset, PyObject* value) {
+  const Attributes attributes(queryset);
+  if (!attributes.dict) return -1;
+  if (PyDict_GetItemWithError(attributes.dict.get(), names.chain) != nullptr &&
+      PyDict_DelItem(attributes.dict.get(), names.chain) < 0) {
+    return -1;
+  }
+  if (value == nullptr) return PyDict_DelItem(attributes.dict.get(), names.query);
+  return PyDict_SetItem(attributes.dict.get(), names.query, value);
+}
+
+PyTypeObject query_type = compat::blank_type();
+
+}  // namespace
+
+bool HeldCall::hold(Method method, PyObject* args, PyObject* kwargs, bool sticky, bool late) {
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); ++i)
+    held.push_back(PyRef::borrow(PyTuple_GET_ITEM(args, i)));
+  const std::size_t by_position = held.size();
+  names = PyRef::steal(PyTuple_New(PyDict_GET_SIZE(kwargs)));
+  if (!names) return false;
+  Py_ssize_t position = 0;
+  PyObject* key = nullptr;
+  PyObject* value = nullptr;
+  for (Py_ssize_t i = 0; PyDict_Next(kwargs, &position, &key, &value) != 0; ++i) {
+    Py_INCREF(key);
+    PyTuple_SET_ITEM(names.get(), i, key);
+    held.push_back(PyRef::borrow(value));
+  }
+  arguments = borrowed(held);
+  call = {method,           sticky,      late,
+          arguments.data(), by_position, PyTuple_GET_SIZE(names.get()) == 0 ? nullptr : names.get()};
+  return true;
+}
+
+PyRef rows_of(PyObject* queryset, PyObject* alias) {
+  const Attributes attributes(queryset);
+  const Chain* chain = attributes.dict ? attributes.chain() : nullptr;
+  if (chain == nullptr || !recorder().face.is_on || !chain->node->is_current()) return PyRef();
+  PyObject* mode = recorder().default_mode.get();
+  if (attributes.is_true(names.for_write) || attributes.get(names.policy) != Py_None ||
+      attributes.is_true(names.sticky) || (mode != nullptr && attributes.get(names.mode) != mode)) {
+    return PyRef();
+  }
+  const PyRef held = PyRef::borrow(reinterpret_cast<PyObject*>(const_cast<Chain*>(chain)));
+  PyRef list = attempt_for(queryset, attributes, *chain->node, chain->values, alias);
+  if (list) ++recorder().hits;
+  return list;
+}
+
+PyRef end_of(PyObject* queryset, PyObject* longer, PyObject* alias) {
+  const Attributes attributes(queryset);
+  const Chain* chain = as_chain(longer);
+  if (!attributes.dict || chain == nullptr || !is_plain_read(attributes) || !chain->node->is_current())
+    return PyRef();
+  const PyRef list = attempt_for(queryset, attributes, *chain->node, chain->values, alias);
+  PyRef answer = list ? answer_of(chain->node->step().method, list.get()) : PyRef();
+  if (answer) ++recorder().hits;
+  return answer;
+}
+
+PyRef make_recorded_method(PyRef original, PyRef name, Method method, bool on_manager) {
+  auto* made = PyObject_GC_New(RecordedMethod, &method_type);
+  if (made == nullptr) return PyRef();
+  made->vectorcall = vectorcall;
+  made->dict = nullptr;
+  made->weak_references = nullptr;
+  made->original = original.release();
+  made->name = name.release();
+  made->method = method;
+  made->on_manager = on_manager;
+  PyObject_GC_Track(made);
+  return PyRef::steal(reinterpret_cast<PyObject*>(made));
+}
+
+PyRef make_query_attribute() {
+  return PyRef::steal(reinterpret_cast<PyObject*>(PyObject_New(QueryAttribute, &query_type)));
+}
+
+bool init_recorded_methods() {
+  const auto intern = [](PyObject*& name, const char* words) {
+    name = PyUnicode_InternFromString(words);
+    return name != nullptr;
+  };
+  method_type.tp_name = "django_cache_me._engine.RecordedMethod";
+  method_type.tp_basicsize = sizeof(RecordedMethod);
+  method_type.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | compat::kMethodFlags;
+  method_type.tp_vectorcall_offset = offsetof(RecordedMethod, vectorcall);
+  method_type.tp_dictoffset = offsetof(RecordedMethod, dict);
+  method_type.tp_weaklistoffset = offsetof(RecordedMethod, weak_references);
+  method_type.tp_call = PyVectorcall_Call;
+  method_type.tp_descr_get = bind;
+  method_type.tp_repr = describe;
+  method_type.tp_traverse = traverse;
+  method_type.tp_clear = clear;
+  method_type.tp_dealloc = dealloc;
+  method_type.tp_methods = methods;
+  method_type.tp_getset = attributes_of_methods;
+  query_type.tp_name = "django_cache_me._engine.QueryAttribute";
+  query_type.tp_basicsize = sizeof(QueryAttribute);
+  query_type.tp_flags = Py_TPFLAGS_DEFAULT;
+  query_type.tp_descr_get = get_query;
+  query_type.tp_descr_set = set_query;
+  return PyType_Ready(&method_type) == 0 && PyType_Ready(&query_type) == 0 &&
+         intern(names.chain, "_cache_me_chain") && intern(names.query, "_query") &&
+         intern(names.model, "model") && intern(names.db, "_db") && intern(names.hints, "_hints") &&
+         intern(names.get_queryset, "get_queryset") && intern(names.queryset_class, "_queryset_class") &&
+         intern(names.sticky, "_sticky_filter") && intern(names.defer_next, "_defer_next_filter") &&
+         intern(names.cloning, "_cloning_enabled") && intern(names.result_cache, "_result_cache") &&
+         intern(names.for_write, "_for_write") && intern(names.prefetches, "_prefetch_related_lookups") &&
+         intern(names.policy, "_cache_me_policy") && intern(names.mode, "_fetch_mode") &&
+         intern(names.known, "_known_related_objects") && intern(names.fields, "_fields") &&
+         intern(names.iterable_class, "_iterable_class") && intern(names.module, "__module__") &&
+         intern(names.qualified, "__qualname__");
+}
+
+}  // namespace cache_me::python

@@ -1,0 +1,174 @@
+#include "recorder_plan.hpp"
+
+#include <array>
+#include <charconv>
+
+#include "cache_me/entry.hpp"
+#include "recorder_ground.hpp"
+#include "recorder_value.hpp"
+#include "row_codec.hpp"
+
+namespace cache_me::python {
+namespace {
+
+bool is_within(const Parameter& parameter, PyObject* value) {
+  int overflow = 0;
+  const long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+  return overflow == 0 && number >= *parameter.least && number <= *parameter.most;
+}
+
+// The parameter that Django would make of the value. Null without an error: not by this plan.
+PyRef parameter_of(const Parameter& parameter, PyObject* value, PyObject* connection) {
+  if (parameter.least && !is_within(parameter, value)) return PyRef();
+  if (parameter.convert) {
+    PyRef made =
+        PyRef::steal(PyObject_CallFunctionObjArgs(parameter.convert.get(), value, connection, nullptr));
+    if (!made) PyErr_Clear();  // Django raises it at the place where it always did
+    return made;
+  }
+  PyRef made = PyRef::borrow(value);
+  if (parameter.before) made = PyRef::steal(PyUnicode_Concat(parameter.before.get(), made.get()));
+  if (made && parameter.after) made = PyRef::steal(PyUnicode_Concat(made.get(), parameter.after.get()));
+  return made;
+}
+
+bool append_value(const Parameter& parameter, PyObject* value, PyObject* connection, Encoder& encoder) {
+  encoder.bytes() += parameter.encoded;
+  const PyRef made = parameter_of(parameter, value, connection);
+  Unknown unknown;
+  return made && encode_value(encoder, made.get(), unknown, 1) == Encoded::ok;
+}
+
+bool append(const Parameter& parameter, PyObject* const* values, PyObject* connection, Encoder& encoder) {
+  if (parameter.is_constant) {
+    encoder.bytes() += parameter.encoded;
+    return true;
+  }
+  PyObject* value = values[parameter.value];
+  if (parameter.is_members) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(value); ++i) {
+      if (!append_value(parameter, PyTuple_GET_ITEM(value, i), connection, encoder)) return false;
+    }
+    return true;
+  }
+  if (!parameter.key_attribute) return append_value(parameter, value, connection, encoder);
+  const PyRef key = key_of_instance(value, parameter.key_attribute.get());
+  return key && append_value(parameter, key.get(), connection, encoder);
+}
+
+// What stands in a gap; a number is written into `digits`. Null data: not by this plan.
+std::string_view text_of(const Gap& gap, PyObject* const* values, std::array<char, 24>& digits) {
+  static const std::string* const marks = [] {
+    auto* all = new std::string;
+    for (std::size_t i = 0; i < kMostMembers; ++i) *all += ", %s";
+    return all;
+  }();
+  PyObject* value = values[gap.value];
+  if (gap.is_members) {
+    return std::string_view(*marks).substr(0, 4 * (static_cast<std::size_t>(PyTuple_GET_SIZE(value)) - 1));
+  }
+  int overflow = 0;
+  long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+  if (overflow != 0) return {};
+  if (gap.less) {
+    number -= PyLong_AsLongLongAndOverflow(values[*gap.less], &overflow);  // both are at least 0
+    if (overflow != 0) return {};
+  }
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+  return {digits.data(), static_cast<std::size_t>(end - digits.data())};
+}
+
+bool is_malformed() {
+  if (PyErr_ExceptionMatches(PyExc_ValueError) == 0) return false;
+  PyErr_Clear();
+  return true;
+}
+
+PyRef tuples_of(PyRef rows) {
+  for (Py_ssize_t i = 0; rows && i < PyList_GET_SIZE(rows.get()); ++i) {
+    PyObject* row = PyList_GET_ITEM(rows.get(), i);
+    if (PyTuple_CheckExact(row)) continue;
+    PyObject* tuple = PySequence_Tuple(row);
+    if (tuple == nullptr) return PyRef();
+    PyList_SetItem(rows.get(), i, tuple);
+  }
+  return rows;
+}
+
+PyRef firsts_of(PyRef rows) {
+  for (Py_ssize_t i = 0; rows && i < PyList_GET_SIZE(rows.get()); ++i) {
+    PyObject* row = PyList_GET_ITEM(rows.get(), i);
+    const bool is_tuple = PyTuple_CheckExact(row);
+    if (!is_tuple && !PyList_CheckExact(row)) return PyRef();
+    if (Py_SIZE(row) == 0) return PyRef();
+    PyObject* first = is_tuple ? PyTuple_GET_ITEM(row, 0) : PyList_GET_ITEM(row, 0);
+    Py_INCREF(first);
+    PyList_SetItem(rows.get(), i, first);
+  }
+  return rows;
+}
+
+}  // namespace
+
+bool Plan::append_parameters(PyObject* const* values, PyObject* connection, Encoder& encoder) const {
+  std::size_t count = parameters.size();
+  for (const Parameter& parameter : parameters) {
+    if (parameter.is_members)
+      count += static_cast<std::size_t>(PyTuple_GET_SIZE(values[parameter.value])) - 1;
+  }
+  encoder.begin_nest(as_list ? Type::list : Type::tuple, count);
+  for (const Parameter& parameter : parameters) {
+    if (!append(parameter, values, connection, encoder)) return false;
+  }
+  return true;
+}
+
+bool Plan::make_key(PyObject* const* values, PyObject* connection, std::string& key_out) const {
+  if (!key) {
+    key_out = fixed_key;
+    return true;
+  }
+  if (gaps.size() != key->gaps()) return false;
+  std::array<std::array<char, 24>, kMostGaps> digits;
+  std::array<std::string_view, kMostGaps> texts;
+  for (std::size_t i = 0; i < gaps.size(); ++i) {
+    texts[i] = text_of(gaps[i], values, digits[i]);
+    if (texts[i].data() == nullptr) return false;
+  }
+  thread_local Encoder kept;
+  Encoder encoder;  // a conversion may come back here
+  std::swap(encoder, kept);
+  encoder.clear();
+  const bool made = append_parameters(values, connection, encoder);
+  if (made) key->assemble({texts.data(), gaps.size()}, encoder.bytes(), key_out);
+  std::swap(encoder, kept);
+  return made;
+}
+
+PyRef Plan::look_up(const std::string& at, const Ground& ground, PyObject* mode) const {
+  thread_local std::string kept;
+  std::string bytes;
+  std::swap(bytes, kept);
+  PyRef made;
+  if (ground.store->get(at, bytes)) {
+    const std::optional<Entry> entry = parse_entry(bytes);
+    if (entry && entry->head.fingerprint == fingerprint &&
+        ground.table->unchanged(entry->head.epoch, entry->head.dependencies, entry->head.versions)) {
+      if (outcome == Outcome::instances) {
+        made = building->build_from(entry->rows, alias.get(), mode);
+      } else {
+        made = decode_rows(entry->rows);
+        if (outcome == Outcome::tuples) made = tuples_of(std::move(made));
+        if (outcome == Outcome::firsts) made = firsts_of(std::move(made));
+        if (made && outcome == Outcome::finished) {
+          made = PyRef::steal(PyObject_CallFunctionObjArgs(finish.get(), made.get(), nullptr));
+        }
+      }
+      if (!made && PyErr_Occurred() != nullptr && is_malformed()) ground.store->erase(at);
+    }
+  }
+  std::swap(bytes, kept);
+  return made;
+}
+
+}  // namespace cache_me::python

@@ -1,0 +1,83 @@
+// All that is worked out once for the queries of one shape on one database: key, parameters, and what becomes
+// of the rows.
+//
+// Made in Python (reading/learning.py), which also answers for its being right; never changed afterwards.
+#pragma once
+
+#include <Python.h>
+#include <nanobind/nanobind.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cache_me/codec.hpp"
+#include "cache_me/key_template.hpp"
+#include "py_ref.hpp"
+#include "recorder_watch.hpp"
+#include "row_builder.hpp"
+
+namespace cache_me::python {
+
+class Ground;
+
+// What becomes of the rows of an entry.
+enum class Outcome : std::uint8_t {
+  instances,
+  tuples,
+  firsts,   // of each row the first value
+  finished  // by a Python function
+};
+
+// A parameter of the compiled query.
+struct Parameter {
+  std::string encoded;  // of one that is the same for all values; else what comes before the value's own
+  bool is_constant = true;
+  std::size_t value = 0;                    // its place among the chain's values
+  bool is_members = false;                  // each of the value's members is one
+  PyRef key_attribute;                      // the value is an instance, whose key is wanted
+  std::optional<std::int64_t> least, most;  // of an integer: outside of these the SQL is another
+  PyRef before, after;                      // text: what stands around it
+  PyRef convert;                            // convert(value, connection), or null
+};
+
+// A gap in the SQL: a number that stands in the text itself, or the marks of an IN but for the first.
+struct Gap {
+  std::size_t value = 0;
+  std::optional<std::size_t> less;  // the number is the value less this one
+  bool is_members = false;
+};
+
+class Plan {
+ public:
+  static constexpr std::size_t kMostGaps = 8;
+
+  PyRef alias;                       // of the database
+  std::string whose;                 // Ground's, at the time
+  std::string fixed_key;             // of a whole table: no digest
+  std::unique_ptr<KeyTemplate> key;  // otherwise
+  bool as_list = false;              // parameters that aren't plain are kept in a list (reading/key.py)
+  std::vector<Parameter> parameters;
+  std::vector<Gap> gaps;  // as many as the key's SQL has
+  std::uint64_t fingerprint = 0;
+  Outcome outcome = Outcome::instances;
+  PyRef building_owner;  // keeps `building`
+  PyRef is_unheard;      // is_unheard() -> bool: whether nobody listens to the making of its instances
+  const InstancePlan* building = nullptr;
+  PyRef finish;                // finish(rows), for Outcome::finished
+  bool knows_related = false;  // known related objects may be given to the instances
+  Watches watches;             // the model's options
+
+  // The entry's key for these values, into `key_out`. False without an error: not by this plan.
+  bool make_key(PyObject* const* values, PyObject* connection, std::string& key_out) const;
+
+  // The parameters as they go into the key. False as above.
+  bool append_parameters(PyObject* const* values, PyObject* connection, Encoder& encoder) const;
+
+  // The result as a list from the entry of that key, if it counts; null without an error: it doesn't.
+  PyRef look_up(const std::string& at, const Ground& ground, PyObject* mode) const;
+};
+
+}  // namespace cache_me::python

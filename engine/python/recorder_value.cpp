@@ -1,0 +1,317 @@
+#include "recorder_value.hpp"
+
+#include <cmath>
+#include <cstring>
+
+#include "compat.hpp"
+#include "compat_datetime.hpp"
+#include "row_codec_types.hpp"
+
+namespace cache_me::python {
+namespace {
+
+struct Classes {
+  PyRef model, tree, key_name;
+  PyObject* connector = nullptr;  // names, interned
+  PyObject* negated = nullptr;
+  PyObject* children = nullptr;
+  PyObject* is_finite = nullptr;
+};
+
+// Never destroyed: Python is gone by then.
+Classes& classes = *new Classes;
+
+bool refuse() {
+  PyErr_Clear();
+  return false;
+}
+
+std::uint64_t address(const void* object) noexcept {
+  return reinterpret_cast<std::uintptr_t>(object);
+}
+
+bool is_constant(PyObject* value, Taking taking) noexcept {
+  return value == Py_None || PyBool_Check(value) || (taking.text_names && PyUnicode_CheckExact(value));
+}
+
+bool is_container(PyObject* value) noexcept {
+  return PyList_CheckExact(value) || PyTuple_CheckExact(value) || Py_TYPE(value) == &PySet_Type ||
+         Py_TYPE(value) == &PyFrozenSet_Type;
+}
+
+bool asks_for_members(PyObject* name) noexcept {
+  if (name == nullptr) return false;
+  Py_ssize_t size = 0;
+  const char* words = PyUnicode_AsUTF8AndSize(name, &size);
+  if (words == nullptr) return refuse();
+  return size > 4 && std::memcmp(words + size - 4, "__in", 4) == 0;
+}
+
+// The members in their order, each once, as Django's own set of them; and their kind. Null: refused.
+PyRef snapshot(PyObject* container, ValueKind& kind) {
+  const PyRef all = PyRef::steal(PySequence_Tuple(container));
+  if (!all) return PyRef();
+  const Py_ssize_t size = PyTuple_GET_SIZE(all.get());
+  if (size == 0 || static_cast<std::size_t>(size) > kMostMembers) return PyRef();
+  kind = plain_kind(PyTuple_GET_ITEM(all.get(), 0));
+  if (kind != ValueKind::integer && kind != ValueKind::text && kind != ValueKind::uuid) return PyRef();
+  for (Py_ssize_t i = 1; i < size; ++i) {
+    if (plain_kind(PyTuple_GET_ITEM(all.get(), i)) != kind) return PyRef();
+  }
+  const PyRef once = PyRef::steal(PyDict_New());
+  for (Py_ssize_t i = 0; once && i < size; ++i) {
+    if (PyDict_SetItem(once.get(), PyTuple_GET_ITEM(all.get(), i), Py_None) < 0) return PyRef();
+  }
+  if (!once || PyDict_GET_SIZE(once.get()) == size) return once ? PyRef::borrow(all.get()) : PyRef();
+  const PyRef keys = PyRef::steal(PyDict_Keys(once.get()));
+  return keys ? PyRef::steal(PyList_AsTuple(keys.get())) : PyRef();
+}
+
+bool is_instance(PyObject* value) noexcept {
+  return classes.model && PyObject_TypeCheck(value, reinterpret_cast<PyTypeObject*>(classes.model.get()));
+}
+
+// The pairs of a Q that is no more than its keyword arguments, or null.
+PyRef pairs_of(PyObject* value) {
+  if (Py_TYPE(value) != reinterpret_cast<PyTypeObject*>(classes.tree.get())) return PyRef();
+  const PyRef negated = PyRef::steal(PyObject_GetAttr(value, classes.negated));
+  if (!negated || negated.get() != Py_False) return PyRef();
+  const PyRef connector = PyRef::steal(PyObject_GetAttr(value, classes.connector));
+  if (!connector || !PyUnicode_CheckExact(connector.get()) ||
+      PyUnicode_CompareWithASCIIString(connector.get(), "AND") != 0) {
+    return PyRef();
+  }
+  PyRef children = PyRef::steal(PyObject_GetAttr(value, classes.children));
+  if (!children || !PyList_CheckExact(children.get()) || PyList_GET_SIZE(children.get()) == 0) return PyRef();
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(children.get()); ++i) {
+    PyObject* pair = PyList_GET_ITEM(children.get(), i);
+    if (!PyTuple_CheckExact(pair) || PyTuple_GET_SIZE(pair) != 2 ||
+        !PyUnicode_CheckExact(PyTuple_GET_ITEM(pair, 0))) {
+      return PyRef();
+    }
+  }
+  return children;
+}
+
+PyObject* name_of(const PyRef& pairs, Py_ssize_t i) noexcept {
+  return PyTuple_GET_ITEM(PyList_GET_ITEM(pairs.get(), i), 0);
+}
+
+PyObject* value_of_pair(const PyRef& pairs, Py_ssize_t i) noexcept {
+  return PyTuple_GET_ITEM(PyList_GET_ITEM(pairs.get(), i), 1);
+}
+
+}  // namespace
+
+PyRef key_of_instance(PyObject* instance, PyObject* attribute) {
+  const PyRef dict = PyRef::steal(PyObject_GenericGetDict(instance, nullptr));
+  if (!dict) return PyRef();
+  return PyRef::borrow(PyDict_GetItemWithError(dict.get(), attribute));
+}
+
+bool init_recorder_values() {
+  PyDateTime_IMPORT;
+  classes.connector = PyUnicode_InternFromString("connector");
+  classes.negated = PyUnicode_InternFromString("negated");
+  classes.children = PyUnicode_InternFromString("children");
+  classes.is_finite = PyUnicode_InternFromString("is_finite");
+  return PyDateTimeAPI != nullptr && classes.connector != nullptr && classes.negated != nullptr &&
+         classes.children != nullptr && classes.is_finite != nullptr;
+}
+
+void set_value_classes(PyRef model, PyRef tree, PyRef key_name) {
+  classes.model = std::move(model);
+  classes.tree = std::move(tree);
+  classes.key_name = std::move(key_name);
+}
+
+ValueKind plain_kind(PyObject* value) noexcept {
+  PyTypeObject* type = Py_TYPE(value);
+  if (type == &PyLong_Type) return ValueKind::integer;
+  if (type == &PyUnicode_Type) return ValueKind::text;
+  if (type == &PyFloat_Type) {
+    return std::isfinite(PyFloat_AS_DOUBLE(value)) ? ValueKind::real : ValueKind::refused;
+  }
+  if (type == codec_types().uuid) return ValueKind::uuid;
+  if (type == codec_types().decimal) {
+    // NaN and infinity are refused by some fields, late.
+    const PyRef finite = PyRef::steal(PyObject_CallMethodObjArgs(value, classes.is_finite, nullptr));
+    if (!finite) PyErr_Clear();
+    return finite.get() == Py_True ? ValueKind::decimal : ValueKind::refused;
+  }
+  if (PyDateTime_CheckExact(value)) {
+    return compat::datetime_zone(value) == Py_None ? ValueKind::naive_datetime : ValueKind::aware_datetime;
+  }
+  if (PyDate_CheckExact(value)) return ValueKind::date;
+  if (PyTime_CheckExact(value)) {
+    return compat::time_zone(value) == Py_None ? ValueKind::time : ValueKind::refused;
+  }
+  if (PyDelta_CheckExact(value)) return ValueKind::duration;
+  return ValueKind::refused;
+}
+
+bool hash_argument(PyObject* value, PyObject* name, Taking taking, std::uint64_t& hash) {
+  if (is_constant(value, taking)) {
+    mix(hash, PyUnicode_Check(value) ? static_cast<std::uint64_t>(PyObject_Hash(value)) : address(value));
+    return true;
+  }
+  const ValueKind plain = plain_kind(value);
+  if (plain != ValueKind::refused) {
+    mix(hash, static_cast<std::uint64_t>(plain));
+    return true;
+  }
+  if (is_container(value)) {
+    if (!asks_for_members(name)) return false;
+    // What is in it decides too; that is found out when it's matched.
+    mix(hash, static_cast<std::uint64_t>(ValueKind::members));
+    return true;
+  }
+  if (is_instance(value)) {
+    mix(hash, address(Py_TYPE(value)));
+    return true;
+  }
+  if (name != nullptr || !classes.tree) return false;
+  const PyRef pairs = pairs_of(value);
+  if (!pairs) return refuse();
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pairs.get()); ++i) {
+    mix(hash, static_cast<std::uint64_t>(PyObject_Hash(name_of(pairs, i))));
+    if (!hash_argument(value_of_pair(pairs, i), name_of(pairs, i), taking, hash)) return refuse();
+  }
+  return true;
+}
+
+Argument make_argument(PyObject* value, PyObject* name, Taking taking, PyObject* model) {
+  Argument argument;
+  if (is_constant(value, taking)) {
+    argument.kind = ValueKind::constant;
+    argument.what = PyRef::borrow(value);
+    return argument;
+  }
+  argument.kind = plain_kind(value);
+  if (argument.kind != ValueKind::refused) return argument;
+  if (is_container(value)) {
+    if (asks_for_members(name) && snapshot(value, argument.member)) argument.kind = ValueKind::members;
+    PyErr_Clear();
+    return argument;
+  }
+  if (is_instance(value)) {
+    if (name == nullptr) return argument;
+    argument.what = PyRef::borrow(reinterpret_cast<PyObject*>(Py_TYPE(value)));
+    argument.attribute = PyRef::steal(
+        PyObject_CallFunctionObjArgs(classes.key_name.get(), model, name, argument.what.get(), nullptr));
+    if (argument.attribute && PyUnicode_CheckExact(argument.attribute.get())) {
+      const PyRef key = key_of_instance(value, argument.attribute.get());
+      if (key) argument.key_kind = plain_kind(key.get());
+      if (argument.key_kind != ValueKind::refused) argument.kind = ValueKind::instance;
+    }
+    PyErr_Clear();
+    return argument;
+  }
+  if (name != nullptr) return argument;
+  const PyRef pairs = pairs_of(value);
+  for (Py_ssize_t i = 0; pairs && i < PyList_GET_SIZE(pairs.get()); ++i) {
+    argument.names.push_back(PyRef::borrow(name_of(pairs, i)));
+    argument.leaves.push_back(make_argument(value_of_pair(pairs, i), name_of(pairs, i), taking, model));
+    if (argument.leaves.back().kind == ValueKind::refused) return argument;
+  }
+  PyErr_Clear();
+  if (pairs) argument.kind = ValueKind::tree;
+  return argument;
+}
+
+bool take(const Argument& argument, PyObject* value, Taking taking, Values& values) {
+  switch (argument.kind) {
+    case ValueKind::refused:
+      return false;
+    case ValueKind::constant:
+      if (value == argument.what.get()) return true;
+      return PyUnicode_CheckExact(value) && PyUnicode_CheckExact(argument.what.get()) &&
+             PyUnicode_Compare(value, argument.what.get()) == 0;
+    case ValueKind::members: {
+      if (!is_container(value)) return false;
+      ValueKind member = ValueKind::refused;
+      PyRef members = snapshot(value, member);
+      if (!members || member != argument.member) return refuse();
+      values.push_back(std::move(members));
+      return true;
+    }
+    case ValueKind::instance: {
+      if (reinterpret_cast<PyObject*>(Py_TYPE(value)) != argument.what.get()) return false;
+      if (!taking.late) {
+        PyRef key = key_of_instance(value, argument.attribute.get());
+        if (!key || plain_kind(key.get()) != argument.key_kind) return refuse();
+        values.push_back(std::move(key));
+      }
+      values.push_back(PyRef::borrow(value));
+      return true;
+    }
+    case ValueKind::tree: {
+      const PyRef pairs = pairs_of(value);
+      if (!pairs || static_cast<std::size_t>(PyList_GET_SIZE(pairs.get())) != argument.names.size()) {
+        return refuse();
+      }
+      for (std::size_t i = 0; i < argument.names.size(); ++i) {
+        const auto at = static_cast<Py_ssize_t>(i);
+        if (name_of(pairs, at) != argument.names[i].get() &&
+            PyUnicode_Compare(name_of(pairs, at), argument.names[i].get()) != 0) {
+          return false;
+        }
+        if (!take(argument.leaves[i], value_of_pair(pairs, at), taking, values)) return false;
+      }
+      return true;
+    }
+    default:
+      if (plain_kind(value) != argument.kind) return false;
+      values.push_back(PyRef::borrow(value));
+      return true;
+  }
+}
+
+std::size_t values_of(const Argument& argument, Taking taking) noexcept {
+  if (argument.kind == ValueKind::constant || argument.kind == ValueKind::refused) return 0;
+  if (argument.kind == ValueKind::instance) return taking.late ? 1 : 2;
+  if (argument.kind != ValueKind::tree) return 1;
+  std::size_t count = 0;
+  for (const Argument& leaf : argument.leaves) count += values_of(leaf, taking);
+  return count;
+}
+
+PyRef give_back(const Argument& argument, Taking taking, PyObject* const*& next) {
+  switch (argument.kind) {
+    case ValueKind::constant:
+      return PyRef::borrow(argument.what.get());
+    case ValueKind::instance: {
+      if (taking.late) return PyRef::borrow(*next++);
+      PyObject* key = *next++;
+      PyObject* instance = *next++;
+      const PyRef now = key_of_instance(instance, argument.attribute.get());
+      if (now && (now.get() == key || PyObject_RichCompareBool(now.get(), key, Py_EQ) == 1)) {
+        return PyRef::borrow(instance);
+      }
+      if (PyErr_Occurred() != nullptr) return PyRef();
+      // It has got another key since: one that has the key of then stands in for it.
+      const PyRef names = PyRef::steal(PyDict_New());
+      const PyRef nothing = PyRef::steal(PyTuple_New(0));
+      if (!names || !nothing || PyDict_SetItem(names.get(), argument.attribute.get(), key) < 0)
+        return PyRef();
+      return PyRef::steal(PyObject_Call(argument.what.get(), nothing.get(), names.get()));
+    }
+    case ValueKind::tree: {
+      const PyRef names = PyRef::steal(PyDict_New());
+      const PyRef pairs = PyRef::steal(PyTuple_New(static_cast<Py_ssize_t>(argument.names.size())));
+      if (!names || !pairs) return PyRef();
+      for (std::size_t i = 0; i < argument.names.size(); ++i) {
+        const PyRef value = give_back(argument.leaves[i], taking, next);
+        if (!value) return PyRef();
+        PyObject* pair = PyTuple_Pack(2, argument.names[i].get(), value.get());
+        if (pair == nullptr) return PyRef();
+        PyTuple_SET_ITEM(pairs.get(), static_cast<Py_ssize_t>(i), pair);
+      }
+      return PyRef::steal(PyObject_Call(classes.tree.get(), pairs.get(), nullptr));
+    }
+    default:
+      return PyRef::borrow(*next++);
+  }
+}
+
+}  // namespace cache_me::python

@@ -1,0 +1,60 @@
+// What a decision rested on, so that it can be seen cheaply whether it still stands: entries of dicts that
+// hold the very same object (or one that is equal), and classes that nobody has changed.
+//
+// The watched objects are kept, so that no other one gets their address.
+#pragma once
+
+#include <Python.h>
+
+#include <vector>
+
+#include "compat.hpp"
+#include "py_ref.hpp"
+
+namespace cache_me::python {
+
+class Watches {
+ public:
+  // `value` null: there must be no such entry. `equal`: an equal object will do.
+  void add(PyRef dict, PyRef name, PyRef value, bool equal) {
+    entries_.push_back({std::move(dict), std::move(name), std::move(value), equal});
+  }
+  void add_class(PyRef type) {
+    const unsigned version = compat::settled_version_of(reinterpret_cast<PyTypeObject*>(type.get()));
+    classes_.push_back({std::move(type), version});
+  }
+
+  // Never sets an error.
+  bool hold() const noexcept {
+    for (const Entry& entry : entries_) {
+      PyObject* found = PyDict_GetItemWithError(entry.dict.get(), entry.name.get());
+      if (found == entry.value.get()) continue;
+      if (found == nullptr || !entry.equal || !entry.value ||
+          PyObject_RichCompareBool(found, entry.value.get(), Py_EQ) != 1) {
+        PyErr_Clear();
+        return false;
+      }
+    }
+    for (const Class& one : classes_) {
+      if (one.version == 0 ||
+          compat::version_of(reinterpret_cast<PyTypeObject*>(one.type.get())) != one.version) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+ private:
+  struct Entry {
+    PyRef dict, name, value;
+    bool equal;
+  };
+  struct Class {
+    PyRef type;
+    unsigned version;
+  };
+  std::vector<Entry> entries_;
+  std::vector<Class> classes_;
+};
+
+}  // namespace cache_me::python

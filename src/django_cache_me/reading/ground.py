@@ -1,0 +1,158 @@
+"""What the reads over one connection stand on, for the engine to look at on each hit.
+
+A ground is the answer that the second tier works out anew for each read: settings, identity, store. The
+engine keeps it with all that it was worked out of (``engine/python/recorder_ground.hpp``), and comes back
+here when any of that is another object by now. Whatever isn't plain has no ground, and every read is the
+second tier's: the debug mode, prefixes, replicas, other stores, in-memory databases of one connection.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from django.conf import settings
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from .. import _engine, conf
+from ..databases import connection as connection_module
+from ..databases import identity as identity_module
+from ..databases.connection import OUTSIDE, footing_of, store_for
+from ..databases.drivers import IDLE, Driver, driver_for
+from ..databases.identity import Identity, identity_of
+from ..databases.vendors import sqlite
+from ..databases.vendors.base import settings_key
+from ..registry import cache_me_registry
+from ..stores import select, shared_memory
+from ..stores.places import place
+from . import bypass
+
+GROUND = "_cache_me_ground"
+_FOREVER = float("inf")
+_SETTINGS = ("CACHES", "SECRET_KEY", "USE_TZ", "TIME_ZONE")
+
+
+def ground_of(wrapper: BaseDatabaseWrapper) -> _engine.Ground | None:
+    """The ground of reads over ``wrapper``, made anew and kept in its ``__dict__``; None: there is none."""
+    wrapper.__dict__.pop(GROUND, None)
+    # What is watched is looked at first: if it changes meanwhile, the ground doesn't hold.
+    watched = _settings_watched()
+    if not (conf.setting("CHAINS") and conf.is_on()) or conf.in_debug_mode():
+        return None
+    if conf.setting("PREFIX") is not None or conf.setting("REPLICAS") or bypass.is_forbidden(wrapper):
+        return None
+    driver = driver_for(wrapper)
+    if driver is None:
+        return None
+    identity = identity_of(wrapper, ask=False)
+    if identity is None or identity.uncacheable:
+        return None
+    identity_watched, until = _identity_watched(wrapper, driver, identity)
+    if identity_watched is None:
+        return None
+    store = store_for(wrapper, identity)
+    if type(store) is not shared_memory.SharedMemoryStore:
+        return None
+    entries = shared_memory._entries()
+    if entries is None:
+        return None
+    table = store.table()
+    where = place()
+    is_sqlite = type(driver) is sqlite.SQLiteDriver
+    ground = _engine.Ground(
+        identity.key,
+        entries,
+        table,
+        until,
+        None if is_sqlite else driver.status,
+        None if is_sqlite else IDLE,
+        driver.reads_begin_transactions,
+    )
+    for dictionary, name, value in watched:
+        ground.watch(dictionary, name, value)
+    for dictionary, name, value, equal in identity_watched:
+        ground.watch(dictionary, name, value, absent=value is None and name not in dictionary, equal=equal)
+    ground.watch(vars(select), "_stores", select._stores)
+    ground.watch(select._stores, (select.SHARED_MEMORY, identity.database), store)
+    ground.watch(shared_memory._opened, (where.entries, where.size), entries)
+    ground.watch(vars(store), "_table", table)
+    ground.watch_class(type(wrapper))
+    wrapper.__dict__[GROUND] = ground
+    return ground if ground.holds() else None
+
+
+def _settings_watched() -> list[tuple[Any, str, Any]]:
+    """Where the settings stand, ours and Django's, and the registry."""
+    values = [getattr(settings, name, None) for name in _SETTINGS]  # keeps them in its __dict__
+    own: dict[str, Any] = vars(settings)
+    watched: list[tuple[Any, str, Any]] = [(own, "_wrapped", own["_wrapped"])]
+    watched += [(own, name, value) for name, value in zip(_SETTINGS, values)]
+    conf.setting("ON")
+    watched.append((vars(conf), "_holder", conf._holder))
+    watched.append((vars(conf), "revision", conf.revision))
+    registry = vars(cache_me_registry)
+    watched.append((registry, "revision", registry["revision"]))
+    return watched
+
+
+def _identity_watched(
+    wrapper: BaseDatabaseWrapper, driver: Driver, identity: Identity
+) -> tuple[list[tuple[Any, Any, Any, bool]] | None, float]:
+    """What the identity was worked out of, and until when it is believed; None: that can't be watched."""
+    own, chosen = wrapper.__dict__, wrapper.settings_dict
+    watched: list[tuple[Any, Any, Any, bool]] = [
+        (own, "timezone_name", wrapper.timezone_name, False),  # a cached property
+        (own, "settings_dict", chosen, False),
+        (chosen, "NAME", chosen["NAME"], False),
+    ]
+    if "timezone_name" not in own:
+        return None, 0.0
+    if isinstance(driver, sqlite.SQLiteDriver) and not wrapper.is_in_memory_db():  # type: ignore[attr-defined]
+        known = own.get(sqlite._KNOWN)
+        if known is None or known[2] != identity:
+            return None, 0.0
+        watched.append((own, sqlite._KNOWN, known, False))
+        return watched, known[0] + sqlite._LEASE
+    for name in ("HOST", "PORT", "USER"):
+        if name in chosen:
+            watched.append((chosen, name, chosen[name], False))
+    if "OPTIONS" in chosen:
+        try:
+            watched.append((chosen, "OPTIONS", copy.deepcopy(chosen["OPTIONS"]), True))
+        except Exception:  # whatever stands in there
+            return None, 0.0
+    if isinstance(driver, sqlite.SQLiteDriver):
+        name = str(chosen["NAME"])
+        unique = sqlite._private_names.get(name)
+        if unique is None:
+            return None, 0.0
+        watched.append((sqlite._private_names, name, unique, False))
+        return watched, _FOREVER
+    facts = own.get(identity_module._FACTS)
+    if facts is not None and facts[0] is wrapper.connection and wrapper.connection is not None:
+        watched.append((own, identity_module._FACTS, facts, False))
+        watched.append((own, "connection", wrapper.connection, False))
+    else:
+        shaping = settings_key(wrapper)
+        watched.append(
+            (identity_module._remembered, shaping, identity_module._remembered.get(shaping), False)
+        )
+        watched.append((own, "connection", wrapper.connection, False))
+        watched.append((own, identity_module._FACTS, facts, False))
+    return watched, _FOREVER
+
+
+def may_hit(wrapper: BaseDatabaseWrapper) -> bool:
+    """Whether reads over ``wrapper`` stand to the shared store as outside of transactions."""
+    if bypass.is_forbidden(wrapper):
+        return False
+    footing = footing_of(wrapper)
+    return footing is OUTSIDE or (
+        footing.may_hit
+        and footing.snapshot_clock is None
+        and footing.overlay is None
+        and footing.prefix is None
+    )
+
+
+assert connection_module._ATTRIBUTE == "_cache_me_state"

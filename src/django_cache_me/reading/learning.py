@@ -1,0 +1,394 @@
+"""Plans: all that is worked out once for the queries of one shape on one database.
+
+A plan is learnt from private replays of the chain, each compiled once and thrown away; the user's own
+queryset is never compiled for it. It is only kept if the keys that it makes are those of the second tier, for
+the actual values and for probes that differ in every value. So a wrong plan would have to be right for all of
+these and wrong for others: that is what the kinds of values (exact types), the bounds of integers and the
+checks of another time zone and language are for.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from typing import Any, NamedTuple, Tuple
+from typing import Counter as CounterType
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connections
+from django.db.models.query import FlatValuesListIterable, ModelIterable, ValuesIterable, ValuesListIterable
+from django.utils import timezone, translation
+
+from .. import _engine
+from ..databases.drivers import driver_for
+from ..databases.identity import identity_of
+from ..databases.statements import read_script
+from ..registry import cache_me_registry
+from . import probes as values_to_try
+from .building import building_plan, loads_all
+from .capturing import capture
+from .gaps import gaps_of
+from .ground import GROUND, ground_of
+from .key import encoded_parameters, key_of, table_key_of
+from .layout import driver_layout, layout_of
+from .parameters import Probe, Recipe, Unlearnable, recipes
+from .policy import Plan as CachingPlan
+from .policy import plan_of
+from .probes import Kind
+from .proving import is_due, lock
+from .replay import results
+from .replaying import DJANGOS, ENDING, replay
+
+#: At which sight of an evaluated shape its plan is learnt. Tests set 1.
+LEARN_AT = 2
+#: Sets of values that a plan is found by, and those that it has to be right for, too.
+_FINDING, _JUDGING = 3, 5
+
+
+class Compiled(NamedTuple):
+    sql: str
+    params: tuple[Any, ...]
+    compiler: Any
+    #: None: a single row is asked for.
+    queryset: Any
+
+
+def consider(queryset: Any, chain: Any, alias: str) -> None:
+    """``queryset`` was evaluated by the second tier; ``chain`` may hold the method that did it, too."""
+    node = _engine.node_of(chain)
+    if node.is_refused or not node.is_current:
+        return
+    known = node.plan_whose(alias)
+    if known is not None and not _is_of_others(known, alias):
+        return  # it was a miss
+    node.sights += 1
+    if not is_due(node.sights, LEARN_AT) or not lock.acquire(blocking=False):
+        return
+    try:
+        learn(queryset, chain, alias)
+    except Unlearnable as why:
+        _refuse(node, str(why))
+    except Exception as error:  # whatever Django or a project's field raises for a probe
+        _refuse(node, type(error).__name__)
+    finally:
+        lock.release()
+
+
+def _is_of_others(whose: str, alias: str) -> bool:
+    """Whether that database is another one by now (a file was replaced, a setting changed)."""
+    ground = connections[alias].__dict__.get(GROUND)
+    return ground is not None and ground.whose != whose
+
+
+#: Why shapes have no plan; for tests and for people who wonder.
+refusals: CounterType[str] = Counter()
+
+
+def _refuse(node: _engine.Node, reason: str) -> None:
+    node.is_refused = True
+    refusals[reason] += 1
+
+
+def learn(queryset: Any, chain: Any, alias: str) -> None:
+    """Learn the plan, or raise Unlearnable."""
+    wrapper = connections[alias]
+    ground = ground_of(wrapper)
+    if ground is None:
+        return  # not now
+    node, actual = _engine.node_of(chain), _engine.values_of(chain)
+    lesson = _Lesson(queryset, node, alias)
+    plan = lesson.plan(actual, wrapper, ground)
+    if plan is not None:
+        node.add_plan(plan)
+
+
+#: Values and what they were compiled to.
+Probed = Tuple[Tuple[Any, ...], Compiled]
+
+
+class _Lesson:
+    def __init__(self, queryset: Any, node: _engine.Node, alias: str) -> None:
+        self.cls = type(queryset)
+        self.model = queryset.model
+        self.node = node
+        self.alias = alias
+        self.kinds: list[Kind] = node.values
+
+    def compile(self, values: tuple[Any, ...]) -> Compiled:
+        """A private replay, compiled. Raises EmptyResultSet, and Unlearnable if nothing is asked."""
+        made = replay(self.cls, self.model, self.node, values, self.alias, None)
+        if self.node.method in ENDING and not self.node.is_root:
+            _, args, kwargs, _, _ = self.node.steps(values)[-1]
+            method = innermost(DJANGOS[self.node.method])
+            captured = capture(lambda: method(made, *args, **kwargs))
+            if captured is None:
+                raise Unlearnable("asks_nothing")
+            if captured.compiler is not None:
+                sql, params = captured.compiler.as_sql()
+                return Compiled(sql, tuple(params), captured.compiler, None)
+            made = captured.queryset
+        compiler = made.query.get_compiler(using=self.alias)
+        sql, params = compiler.as_sql()
+        return Compiled(sql, tuple(params), compiler, made)
+
+    def plan(self, actual: tuple[Any, ...], wrapper: Any, ground: _engine.Ground) -> _engine.Plan | None:
+        try:
+            first = self.compile(actual)
+        except EmptyResultSet as empty:
+            raise Unlearnable("empty") from empty
+        if not first.sql or not read_script(first.sql, wrapper.vendor).readable:
+            raise Unlearnable("unreadable")
+        options = cache_me_registry.get_options(self.model)
+        whole_rows = first.queryset is not None and first.queryset._iterable_class is ModelIterable
+        asked = first.queryset if first.queryset is not None else self._base(actual)
+        caching = plan_of(asked, options, None, whole_rows)
+        if caching is None or options is None:
+            raise Unlearnable("not_cached")
+        probes = [
+            (values, self.compile(values))
+            for values in (
+                values_to_try.distinct(self.kinds, actual, i, members=max(1, i + 2 - _FINDING))
+                for i in range(_FINDING + _JUDGING)
+            )
+        ]
+        corners = [
+            (values, self.compile(values))
+            for values in values_to_try.corners(self.kinds, actual, 0)
+            if not self.node.is_sliced  # their numbers have an order
+        ]
+        self._check_ambient(actual, first)
+        finder = _Finder(self, wrapper, caching)
+        plan = finder.plan((actual, first), probes[:_FINDING], ground)
+        for values, compiled in [(actual, first), *probes, *corners]:
+            made = plan.make_key(values, wrapper)
+            if made != finder.key_of(compiled, ground) and not (
+                made is None and (values, compiled) in corners
+            ):
+                raise Unlearnable("other_key")
+        watch_options(plan, options)
+        return plan
+
+    def _base(self, values: tuple[Any, ...]) -> Any:
+        return replay(self.cls, self.model, self.node, values, self.alias, None)
+
+    def _check_ambient(self, actual: tuple[Any, ...], first: Compiled) -> None:
+        """Whether another current time zone or language makes another query."""
+        languages = [name for name in ("de", "ar") if not str(translation.get_language()).startswith(name)]
+        with timezone.override(_another_zone()), translation.override(languages[0]):
+            other = self.compile(actual)
+        if (other.sql, encoded_or_none(other.params)) != (first.sql, encoded_or_none(first.params)):
+            raise Unlearnable("ambient")
+
+    def bounds(self, position: int, actual: tuple[Any, ...], sql: str) -> tuple[int, int]:
+        """The widest range of an integer, of those that columns have, in which the SQL stays the same."""
+        most = next(
+            (n for n in (2**63 - 1, 2**31 - 1, 2**15 - 1) if self._stays(position, n, actual, sql)), None
+        )
+        least = next(
+            (n for n in (-(2**63), -(2**31), -(2**15), 0) if self._stays(position, n, actual, sql)), None
+        )
+        if most is None or least is None:
+            raise Unlearnable("bounds")
+        return least, most
+
+    def _stays(self, position: int, number: int, actual: tuple[Any, ...], sql: str) -> bool:
+        kind = self.kinds[position]
+        own = (
+            values_to_try.stand_in(actual[position], str(kind[3]), number)
+            if kind[0] == "instance"
+            else number
+        )
+        if kind[0] == "members":
+            own = (number,)
+        values = (*actual[:position], own, *actual[position + 1 :])
+        following = self.kinds[position + 1] if position + 1 < len(self.kinds) else None
+        if following is not None and following[0] == "instance" and not following[4]:
+            instance = values_to_try.stand_in(actual[position + 1], str(following[3]), number)
+            values = (*values[: position + 1], instance, *values[position + 2 :])
+        try:
+            return self.compile(values).sql == sql
+        except Exception:  # EmptyResultSet, or what a field says of such a number
+            return False
+
+
+def _another_zone() -> datetime.tzinfo:
+    return datetime.timezone(datetime.timedelta(hours=-11, minutes=-30), "another")
+
+
+def innermost(method: Any) -> Any:
+    while hasattr(method, "__wrapped__"):
+        method = method.__wrapped__
+    return method
+
+
+def encoded_or_none(params: Any) -> Any:
+    try:
+        return _engine.encode_value(tuple(params))
+    except _engine.UnsupportedType:
+        return repr(params)
+
+
+class _Finder:
+    """From compiled probes to a plan."""
+
+    def __init__(self, lesson: _Lesson, wrapper: Any, caching: CachingPlan) -> None:
+        self.lesson = lesson
+        self.wrapper = wrapper
+        self.caching = caching
+        driver = driver_for(wrapper)
+        assert driver is not None
+        self.driver = driver
+        self.label = lesson.model._meta.label_lower
+        self.database = ""
+
+    def plan(self, actual: Probed, probes: list[Probed], ground: _engine.Ground) -> _engine.Plan:
+        identity = identity_of(self.wrapper, ask=False)
+        if identity is None or identity.key != ground.whose:
+            raise Unlearnable("identity")
+        self.database = identity.database
+        first = actual[1]
+        outcome, layout, building, finish = self._outcome(first)
+        fingerprint = layout.fingerprint
+        if self.caching.is_table:
+            fingerprint ^= _engine.hash64(f"{first.sql}\0{ground.whose}".encode())
+        queryset = first.queryset
+        knows = queryset is None or outcome != "instances" or loads_all(queryset)
+        plan = _engine.Plan(self.lesson.alias, ground.whose, outcome, fingerprint, knows)
+        if building is not None:
+            plan.set_building(building.plan, building.holds_now)
+        if finish is not None:
+            plan.set_finish(finish)
+        self.result = layout.result
+        if self.caching.is_table:
+            if self.lesson.kinds:
+                raise Unlearnable("table")
+            plan.set_fixed_key(self._placed(table_key_of(self.caching.kind, self.label, None)))
+            return plan
+        pieces, gaps = gaps_of(self.lesson, probes)
+        plan.set_key(
+            f"cache_me:{self.caching.kind}:{self.label}:",
+            [piece.encode("utf-8", "surrogatepass") for piece in pieces],
+            self.result.encode(),
+            f"\0{self.database}".encode(),
+        )
+        numbers: set[int | None] = set()
+        for gap in gaps:
+            plan.add_gap(gap.value, gap.less, gap.is_members)
+            if not gap.is_members:
+                numbers |= {gap.value, gap.less}
+        kinds = [
+            ("number", *kind[1:]) if position in numbers else kind
+            for position, kind in enumerate(self.lesson.kinds)
+        ]
+        self._add_parameters(plan, kinds, probes)
+        return plan
+
+    def _placed(self, key: str) -> bytes:
+        return f"{key}\0{self.database}".encode()
+
+    def key_of(self, compiled: Compiled, ground: _engine.Ground) -> bytes:
+        """As the second tier makes it."""
+        if self.caching.is_table:
+            return self._placed(table_key_of(self.caching.kind, self.label, None))
+        params = encoded_parameters(compiled.params, self.driver.plain_parameter)
+        if params is None:
+            raise Unlearnable("unknown_parameter")
+        return self._placed(
+            key_of(self.caching.kind, self.label, compiled.sql, params, self.result, ground.whose)
+        )
+
+    def _outcome(self, first: Compiled) -> tuple[str, Any, Any, Any]:
+        if first.queryset is None:
+            return "tuples", driver_layout(first.compiler.connection, "single"), None, None
+        iterable = first.queryset._iterable_class
+        layout = layout_of(first.compiler)
+        if layout.own or layout.driver_rows:
+            raise Unlearnable("own_conversions")
+        if iterable is ModelIterable:
+            building = building_plan(first.queryset, first.compiler)
+            if building is None:
+                raise Unlearnable("built_by_django")
+            return "instances", layout, building, None
+        form = _FORMS.get(iterable)
+        if form is None:
+            raise Unlearnable("iterable")
+        # What Django makes of rows whose values tell where they stand.
+        width = len(first.compiler.select)
+        rows = [tuple(f"{row}.{column}" for column in range(width)) for row in range(2)]
+        made = results(first.queryset, self.lesson.alias, first.compiler, rows, driver_rows=False)
+        finish = None
+        if form == "finished":
+            finish = _Dicts(list(made[0]))
+            ours: list[Any] = finish(rows)
+        else:
+            ours = rows if form == "tuples" else [row[0] for row in rows]
+        if ours != made or any(type(one) is not type(other) for one, other in zip(ours, made)):
+            raise Unlearnable("form_of_results")
+        return form, layout, None, finish
+
+    def _add_parameters(self, plan: _engine.Plan, kinds: Any, probes: list[Probed]) -> None:
+        plain, as_list = self._plain([compiled.params for _, compiled in probes])
+        plan.as_list = as_list
+        text_check = self.driver.may_read_the_clock if self.driver.dialect == "postgresql" else None
+        samples = [Probe(values, params) for (values, _), params in zip(probes, plain)]
+        for recipe in recipes(kinds, samples, self._models(), self.wrapper, text_check):
+            self._add(plan, recipe, kinds, *probes[0])
+
+    def _plain(self, all_params: list[tuple[Any, ...]]) -> tuple[list[list[Any]], bool]:
+        try:
+            for params in all_params:
+                _engine.encode_value(params)
+        except _engine.UnsupportedType:
+            return [[self.driver.plain_parameter(one) for one in params] for params in all_params], True
+        return [list(params) for params in all_params], False
+
+    def _add(
+        self, plan: _engine.Plan, recipe: Recipe, kinds: Any, values: tuple[Any, ...], compiled: Compiled
+    ) -> None:
+        if recipe.value is None:
+            plan.add_constant(recipe.head)
+            return
+        kind = kinds[recipe.value]
+        attribute = kind[3] if kind[0] == "instance" else None
+        own = values[recipe.value] if attribute is None else getattr(values[recipe.value], attribute)
+        least = most = None
+        if type(own[0] if recipe.is_members else own) is int:
+            least, most = self.lesson.bounds(recipe.value, values, compiled.sql)
+        plan.add_parameter(
+            recipe.value,
+            recipe.head,
+            attribute,
+            least,
+            most,
+            recipe.before,
+            recipe.after,
+            recipe.convert,
+            recipe.is_members,
+        )
+
+    def _models(self) -> Any:
+        opts = self.lesson.model._meta
+        related = {field.related_model for field in opts.get_fields() if field.related_model is not None}
+        return [self.lesson.model, *(one for one in related if hasattr(one, "_meta"))]
+
+
+_FORMS = {FlatValuesListIterable: "firsts", ValuesListIterable: "tuples", ValuesIterable: "finished"}
+
+
+class _Dicts:
+    """Rows to the dicts of ``values()``."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+
+    def __call__(self, rows: list[Any]) -> list[Any]:
+        names = self.names
+        return [dict(zip(names, row)) for row in rows]
+
+
+def watch_options(plan: _engine.Plan, options: Any) -> None:
+    """The plan holds as long as the model's options say what they said."""
+    own = vars(options)
+    for name in ("cache_table", "cache_queryset"):
+        plan.watch(own, name, own.get(name), absent=name not in own)
+    plan.watch_class(type(options))

@@ -1,0 +1,360 @@
+"""Recorded chains: querysets that hold the calls that made them, in place of a Query.
+
+The engine (``engine/python/recorder*.hpp``) stands in for the methods below, on ``QuerySet`` and on managers.
+It does by itself what was proven (a step that makes a queryset) and learnt (a hit of a known shape); all else
+comes here. Three tiers, and never a guess between them: planned; Django builds and compiles, with the same
+key; not cached. A queryset whose Query is asked for from outside is Django's from then on.
+
+Subclasses of ``QuerySet`` and managers take part only if none of what is relied on here is overridden; the
+engine asks again when somebody changes one of the classes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+from typing import Any, Callable
+
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import connections, router
+from django.db.models import Model, Q, QuerySet
+from django.db.models.manager import BaseManager, Manager
+from django.db.models.query import ModelIterable
+from django.db.models.signals import post_init, pre_init
+from django.db.utils import DEFAULT_DB_ALIAS
+
+from .. import _engine, conf
+from . import epoch, learning, proving
+from .building import add_known_related_objects
+from .fetch import fetch
+from .ground import ground_of, may_hit
+from .instances import key_name
+from .replaying import CHAIN, CLONED, DJANGOS, ENDING, materialise, twin_of
+
+#: What makes a step, and what ends a chain; on managers too, which is where most chains begin.
+_STEPS = (
+    "filter exclude order_by reverse distinct all select_related only defer values values_list __getitem__"
+).split()
+#: What a class of querysets must have as Django has it (or as it is extended here) to take part.
+_RELIED_ON = (
+    "__init__ __new__ __getattribute__ __setattr__ _chain _clone _fetch_all _filter_or_exclude"
+    " _filter_or_exclude_inplace _next_is_sticky _query query db __iter__ __len__ __bool__ _iterator"
+    " _values _annotate _not_support_combined_queries ordered prefetch_related"
+).split()
+
+
+def install() -> None:
+    """Put the recorder under querysets and managers; once per process, behind all other extensions."""
+    if not _engine.CAN_RECORD or CHAIN in _relied_on:
+        return
+    for name in (*_STEPS, *ENDING):
+        DJANGOS[name] = getattr(QuerySet, name)
+        _put(QuerySet, name, DJANGOS[name], on_manager=False)
+        if name != "__getitem__":
+            _put(_managers_class(), name, getattr(Manager, name), on_manager=True)
+    _copy_methods_to_managers()
+    setattr(QuerySet, "_query", _engine.query_attribute())
+    setattr(QuerySet, "_clone", _cloning(QuerySet._clone))  # type: ignore[attr-defined]
+    setattr(QuerySet, "prefetch_related", _prefetching(QuerySet.prefetch_related))
+    for name in ("__getstate__", "__deepcopy__"):
+        setattr(QuerySet, name, _materialising(getattr(QuerySet, name)))
+    for name in ("ordered", "totally_ordered"):
+        if hasattr(QuerySet, name):
+            setattr(QuerySet, name, _asking_the_twin(getattr(QuerySet, name)))
+    setattr(BaseManager, "get_queryset", _get_queryset(BaseManager.get_queryset))
+    _relied_on.update({name: getattr(QuerySet, name, None) for name in _RELIED_ON})
+    _relied_on[CHAIN] = None
+    _install_engine()
+    epoch.install()
+
+
+#: What the methods relied on are, as QuerySet has them.
+_relied_on: dict[str, Any] = {}
+
+
+def _put(cls: Any, name: str, original: Any, on_manager: bool) -> None:
+    method = _engine.recorded_method(original, name, on_manager)
+    functools.update_wrapper(method, original)
+    setattr(cls, name, method)
+
+
+def _managers_class() -> Any:
+    """The class that Django makes of QuerySet's methods, between Manager and BaseManager."""
+    return Manager.__mro__[1]
+
+
+def _copy_methods_to_managers() -> None:
+    """``from_queryset`` copies functions alone; who derives from ``BaseManager`` itself needs ours, too."""
+    original = BaseManager._get_queryset_methods.__func__  # type: ignore[attr-defined]
+
+    @functools.wraps(original)
+    def _get_queryset_methods(cls: Any, queryset_class: Any) -> dict[str, Any]:
+        made: dict[str, Any] = original(cls, queryset_class)
+        for name in (*_STEPS, *ENDING):
+            method = getattr(queryset_class, name)
+            if name == "__getitem__" or hasattr(cls, name) or name in made:
+                continue
+            made[name] = _manager_method(name, method)
+        return made
+
+    setattr(BaseManager, "_get_queryset_methods", classmethod(_get_queryset_methods))
+
+
+def _manager_method(name: str, method: Any) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def manager_method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self.get_queryset(), name)(*args, **kwargs)
+
+    return manager_method
+
+
+def _install_engine() -> None:
+    local = getattr(getattr(connections, "_connections", None), "_storage", None)
+    parts = {
+        "step": step,
+        "end": end,
+        "materialise": materialise,
+        "ground_of": ground_of,
+        "may_hit": may_hit,
+        "add_known": _add_known,
+        "queryset_class": _queryset_class,
+        "plainness": _plainness,
+        "aside": _by_django,
+        "running_loop": asyncio._get_running_loop,
+        "connections": connections,
+        # With asgiref 3.7+ the thread's connections are attributes of a threading.local, wherever no event
+        # loop is running; and where one is, nothing hits.
+        "thread_local_connections": local if type(local) is threading.local else None,
+        "router": router,
+        "router_dict": router.__dict__,
+        "pre_init_dict": pre_init.__dict__,
+        "post_init_dict": post_init.__dict__,
+        "default_alias": DEFAULT_DB_ALIAS,
+        "model": Model,
+        "tree": Q,
+        "key_name": key_name,
+    }
+    queryset_class: Any = QuerySet
+    plain = queryset_class(model=None, query=object())
+    attributes = [
+        (name, value, _kind_of(name, value)) for name, value in plain.__dict__.items() if name != "_query"
+    ]
+    _engine.install_recorder(parts, attributes, plain.__dict__.get("_fetch_mode"))
+    assert isinstance(router.routers, list)  # a cached property
+
+
+def _kind_of(name: str, value: Any) -> str:
+    """What a new queryset has for that attribute of Django's."""
+    special = {"model": "model", "_db": "db", "_hints": "hints", "_known_related_objects": "known"}
+    if name in special:
+        return special[name]
+    if name in CLONED:
+        return "copied"
+    if value == {}:
+        return "new_dict"
+    assert value is None or isinstance(value, (bool, tuple, type)), name
+    return "fixed"
+
+
+def switch() -> None:
+    """Record, or not, as the settings say now."""
+    _engine.record(bool(conf.setting("CHAINS")) and conf.is_on())
+
+
+# What the engine asks.
+
+
+def _queryset_class(manager_class: Any) -> Any:
+    """The class of the querysets of such managers, if these are made as Django makes them."""
+    if manager_class.get_queryset is not BaseManager.get_queryset:
+        return None
+    if "__getattribute__" in _own_names(manager_class):
+        return None
+    return manager_class._queryset_class
+
+
+def _plainness(cls: Any) -> int:
+    """The engine's ``Plainness`` of a class of querysets: how much of it is as Django has it.
+
+    Django's ``get()`` calls ``filter()``, which a project may have overridden, and so on. So methods that end
+    a chain, and managers' methods, are recorded only where no recorded method is overridden; a step is
+    recorded where Django's own method is reached, whoever calls it.
+    """
+    if not issubclass(cls, QuerySet) or not cls.__dictoffset__:
+        return 0
+    if any("__slots__" in base.__dict__ for base in cls.__mro__ if base is not object):
+        return 0
+    if not all(getattr(cls, name, None) is was for name, was in _relied_on.items()):
+        return 0
+    recorded = (*_STEPS, *ENDING)
+    return 2 if all(getattr(cls, name) is QuerySet.__dict__[name] for name in recorded) else 1
+
+
+def _own_names(cls: Any) -> set[str]:
+    return {name for base in cls.__mro__ if base is not object for name in base.__dict__}
+
+
+def _add_known(queryset: Any, instances: list[Any]) -> None:
+    if queryset._iterable_class is ModelIterable:
+        add_known_related_objects(queryset, instances)
+
+
+# What comes from the engine.
+
+
+def step(queryset: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A call of a method that makes a queryset, whose step isn't proven."""
+    own = queryset.__dict__
+    chain = own.get(CHAIN)
+    if chain is None:
+        return DJANGOS[name](queryset, *args, **kwargs)
+    arguments = args
+    if name == "__getitem__":
+        if isinstance(args[0], int) and args[0] >= 0 and not isinstance(args[0], bool):
+            return _at(queryset, int(args[0]))
+        if not _is_plain_slice(args[0]) or _engine.node_of(chain).is_sliced:
+            return _by_django(queryset, name, args, kwargs)
+        arguments = (args[0].start or None, args[0].stop)
+    late = own["_defer_next_filter"] and name in ("filter", "exclude")
+    longer = _engine.longer_chain(chain, name, arguments, kwargs, own["_sticky_filter"], late)
+    if longer is None or not proving.consider(queryset, longer):
+        return _by_django(queryset, name, args, kwargs)
+    if late:
+        queryset._defer_next_filter = False
+    if own.get("_cloning_enabled", True):
+        return _engine.new_queryset(type(queryset), longer, own, None, None, None, False)
+    made = _engine.new_queryset(type(queryset), longer, own, None, None, None, False).__dict__
+    for attribute in (CHAIN, "_sticky_filter", "_fields", "_iterable_class"):
+        own[attribute] = made[attribute]
+    return queryset
+
+
+def _is_plain_slice(key: Any) -> bool:
+    if type(key) is not slice or key.step is not None:
+        return False
+    if not all(end is None or (type(end) is int and end >= 0) for end in (key.start, key.stop)):
+        return False
+    return bool(key.start) if key.stop is None else key.stop > (key.start or 0)
+
+
+def _at(queryset: Any, position: int) -> Any:
+    if queryset._result_cache is not None:
+        return queryset._result_cache[position]
+    one = queryset[position : position + 1]
+    one._fetch_all()
+    return one._result_cache[0]
+
+
+def _by_django(queryset: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    own = queryset.__dict__
+    if own["_defer_next_filter"] or not own.get("_cloning_enabled", True):
+        return DJANGOS[name](queryset, *args, **kwargs)  # changes the queryset itself
+    return DJANGOS[name](twin_of(queryset), *args, **kwargs)
+
+
+def end(queryset: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A call of a method that ends the chain, without a hit by a plan."""
+    own = queryset.__dict__
+    chain = own.get(CHAIN)
+    if chain is None or own["_for_write"] or own["_sticky_filter"]:
+        return _by_django(queryset, name, args, kwargs)
+    longer = _engine.longer_chain(chain, name, args, kwargs, False, False)
+    alias = queryset.db
+    if longer is not None and router.routers:  # the engine doesn't ask them
+        found = _engine.end_of(queryset, longer, alias)
+        if found:
+            return found[0]
+    twin = twin_of(queryset)
+    twin._db = alias  # the routers are asked once
+    try:
+        answer = DJANGOS[name](twin, *args, **kwargs)
+    except ObjectDoesNotExist:
+        if longer is not None:
+            learning.consider(queryset, longer, alias)
+        raise
+    if longer is not None:
+        learning.consider(queryset, longer, alias)
+    return answer
+
+
+def rows(queryset: Any) -> list[Any]:
+    """All results of a queryset with a chain."""
+    own = queryset.__dict__
+    alias = queryset.db
+    found = None if own["_for_write"] else _engine.rows_of(queryset, alias)
+    if found is not None:
+        return found
+    chain = own[CHAIN]
+    twin = twin_of(queryset)
+    if not own["_for_write"]:
+        twin._db = alias
+    found = fetch(twin)
+    if found is None:
+        found = list(twin._iterable_class(twin))
+    learning.consider(queryset, chain, alias)
+    return found
+
+
+# What stands in place of Django's methods that aren't steps.
+
+
+def _get_queryset(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def get_queryset(self: Any) -> Any:
+        cls = self._queryset_class
+        if _engine.is_recording() and _engine.is_plain_class(cls) and self.model is not None:
+            chain = _engine.root_chain(self.model)
+            return _engine.new_queryset(cls, chain, None, self.model, self._db, self._hints, False)
+        return original(self)
+
+    return get_queryset
+
+
+def _cloning(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def _clone(self: Any, *args: Any, **kwargs: Any) -> Any:
+        chain = self.__dict__.get(CHAIN)
+        if chain is None or args or kwargs or not _engine.is_plain_class(type(self)):
+            return original(self, *args, **kwargs)
+        return _engine.new_queryset(type(self), chain, self.__dict__, None, None, None, True)
+
+    return _clone
+
+
+def _prefetching(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def prefetch_related(self: Any, *lookups: Any) -> Any:
+        own = self.__dict__
+        # No recorded step makes a combined query or a filtered relation, which is what Django looks for.
+        plain = lookups == (None,) or all(type(lookup) is str for lookup in lookups)
+        if CHAIN not in own or not plain or own["_sticky_filter"]:
+            return original(self, *lookups)
+        clone = self._chain()
+        if lookups == (None,):
+            clone._prefetch_related_lookups = ()
+        else:
+            clone._prefetch_related_lookups = clone._prefetch_related_lookups + lookups
+        return clone
+
+    return prefetch_related
+
+
+def _materialising(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def method(self: Any, *args: Any) -> Any:
+        if CHAIN in self.__dict__:
+            if original.__name__ == "__deepcopy__":
+                return original(twin_of(self), *args)  # without results, so this one stays recorded
+            self._fetch_all()
+            materialise(self)
+        return original(self, *args)
+
+    return method
+
+
+def _asking_the_twin(original: Any) -> property:
+    def get(self: Any) -> Any:
+        return original.fget(twin_of(self) if CHAIN in self.__dict__ else self)
+
+    return property(functools.wraps(original.fget)(get))

@@ -1,0 +1,69 @@
+"""From a chain to Django's own queryset: its steps made again, by Django's own methods, with a real Query."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Tuple
+
+from .. import _engine
+from .policy import POLICY
+
+#: The attribute of a queryset that holds its chain, in place of a Query.
+CHAIN = "_cache_me_chain"
+
+#: Django's methods by their names; what stands in their place records (recording.py).
+DJANGOS: dict[str, Callable[..., Any]] = {}
+
+#: What ``QuerySet._clone`` takes over from Django 3.2 to 6.1, beside model, database and hints.
+CLONED = (
+    "_sticky_filter",
+    "_for_write",
+    "_prefetch_related_lookups",
+    "_known_related_objects",
+    "_iterable_class",
+    "_fields",
+    "_fetch_mode",
+)
+
+Values = Tuple[Any, ...]
+
+
+def replay(cls: Any, model: Any, node: _engine.Node, values: Values, using: Any, hints: Any) -> Any:
+    """A queryset with a Query of its own; raises what Django raises. A step that ends a chain is left out."""
+    queryset = cls(model=model, using=using, hints=hints)
+    for method, args, kwargs, sticky, _ in node.steps(values):
+        if method in ENDING:
+            break
+        if sticky:
+            queryset._sticky_filter = True
+        if method == "__getitem__":
+            queryset = DJANGOS[method](queryset, slice(*args))
+        else:
+            queryset = DJANGOS[method](queryset, *args, **kwargs)
+    return queryset
+
+
+#: Methods that end a chain: their answer is no queryset.
+ENDING = frozenset({"get", "count", "exists", "first", "last"})
+
+
+def twin_of(queryset: Any) -> Any:
+    """The same queryset with a Query, for Django to work with; ``queryset`` keeps its chain."""
+    own = queryset.__dict__
+    chain = own[CHAIN]
+    node, values = _engine.node_of(chain), _engine.values_of(chain)
+    twin = replay(type(queryset), own["model"], node, values, own["_db"], own["_hints"])
+    for name in CLONED:
+        if name in own:
+            setattr(twin, name, own[name])
+    twin._hints = own["_hints"]
+    if POLICY in own:
+        setattr(twin, POLICY, own[POLICY])
+    return twin
+
+
+def materialise(queryset: Any) -> Any:
+    """Give ``queryset`` its Query and let it be Django's from now on: somebody may change the Query."""
+    twin = twin_of(queryset)
+    query = twin._query
+    queryset._query = query  # drops the chain
+    return query

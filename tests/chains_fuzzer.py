@@ -1,0 +1,137 @@
+"""The program that tests/test_chains_fuzz.py runs: ``python -m tests.chains_fuzzer <chains> <seed>``."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import json
+import random
+import sys
+import uuid
+import warnings
+from typing import Any
+
+UTC = datetime.timezone.utc
+LOOKUPS = (
+    "exact iexact contains icontains startswith endswith istartswith iendswith gt gte lt lte in range isnull"
+    " regex iregex date year month day week hour time"
+).split()
+VALUES: list[Any] = [
+    0,
+    1,
+    -1,
+    5,
+    2**31,
+    -(2**31) - 1,
+    2**63,
+    1 << 80,
+    True,
+    False,
+    None,
+    "",
+    "5",
+    "a",
+    "a%b_c\\",
+    "ä中",
+    "2024-01-01",
+    "True",
+    0.0,
+    1.5,
+    1e300,
+    float("nan"),
+    float("inf"),
+    decimal.Decimal("1.5"),
+    decimal.Decimal("NaN"),
+    decimal.Decimal("1E+40"),
+    uuid.UUID(int=7),
+    datetime.date(2024, 2, 29),
+    datetime.datetime(2024, 1, 1, 12),
+    datetime.datetime(2024, 1, 1, 12, tzinfo=UTC),
+    datetime.datetime(2024, 1, 1, 12, tzinfo=datetime.timezone(datetime.timedelta(hours=5))),
+    datetime.time(1, 2, 3),
+    datetime.timedelta(1, 2, 3),
+    b"abc",
+    [1, 2],
+    ["a", "b"],
+    (1, None),
+    [],
+    {3, 1, 2},
+    [1, "a"],
+    (1, 5),
+    [True],
+    {"a": 1},
+]
+
+
+def main(number: int, seed: int) -> None:
+    import django
+
+    django.setup()
+    from django.apps import apps
+
+    from django_cache_me.registry import cache_me_registry
+    from tests import shadow
+
+    shadow.install()
+    warnings.simplefilter("ignore")
+    models = [
+        model
+        for model in cache_me_registry.get_registered_models()
+        if model._meta.app_label in ("shop", "shapes", "everything") and not model._meta.swapped
+    ]
+    assert apps.ready
+    for i in range(number):
+        # The same shape with other values, a few times over.
+        once = random.Random(f"{seed} {i}")
+        calls = _calls(once, once.choice(models))
+        for turn in range(4):
+            _run(once, models, calls, turn)
+    print(json.dumps(shadow.report()))
+
+
+def _calls(rng: random.Random, model: Any) -> Any:
+    fields = [field.name for field in model._meta.get_fields()]
+    steps: list[Any] = []
+    for _ in range(rng.randint(1, 3)):
+        kind = rng.randint(0, 9)
+        if kind < 6:
+            name = rng.choice(fields)
+            lookup = rng.choice(LOOKUPS) if rng.random() < 0.7 else "exact"
+            steps.append((rng.choice(["filter", "exclude"]), f"{name}__{lookup}", rng.randrange(len(VALUES))))
+        else:
+            other = ["order_by", "values", "values_list", "only", "defer", "select_related"]
+            steps.append((rng.choice([*other, "distinct", "reverse", "slice"]), rng.choice(fields), 0))
+    return model, steps, rng.choice(["list", "list", "count", "exists", "first", "last", "get"])
+
+
+def _run(rng: random.Random, models: Any, calls: Any, turn: int) -> None:
+    model, steps, ending = calls
+    try:
+        queryset = model.objects.all()
+        for method, name, value in steps:
+            if method in ("filter", "exclude"):
+                queryset = getattr(queryset, method)(**{name: _another(rng, VALUES[value], turn)})
+            elif method == "slice":
+                queryset = queryset[turn : turn + 5]
+            elif method in ("distinct", "reverse"):
+                queryset = getattr(queryset, method)()
+            else:
+                queryset = getattr(queryset, method)(name)
+        if ending == "list":
+            list(queryset)
+        else:
+            getattr(queryset, ending)()
+    except Exception:  # Django's own: that it rises at the same place is the shadow's to see
+        pass
+
+
+def _another(rng: random.Random, value: Any, turn: int) -> Any:
+    """A value of the same kind."""
+    if turn == 0:
+        return value
+    alike = [other for other in VALUES if type(other) is type(value)]
+    return rng.choice(alike)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,259 @@
+"""The eager shadow: beside each recorded queryset the one that Django builds of the same calls, at once.
+
+At each evaluation both are compared: the SQL, the parameters and their types; and the key that the shape's
+plan makes with the key of the shadow's query. A call that Django refuses must be refused at the same place.
+What doesn't agree is written down in :data:`found`; nothing else is changed, and rows come as they would.
+
+Every step is proven and every plan learnt at first sight here, so that all of them are compared.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import threading
+from collections import Counter
+from typing import Any
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connections
+from django.db.models import QuerySet
+from django.db.models.manager import BaseManager
+
+from django_cache_me import _engine
+from django_cache_me.databases.drivers import driver_for
+from django_cache_me.databases.identity import identity_of
+from django_cache_me.reading import learning, proving, recording
+from django_cache_me.reading.capturing import capture
+from django_cache_me.reading.key import encoded_parameters, key_of, table_key_of
+from django_cache_me.reading.layout import driver_layout, layout_of
+from django_cache_me.reading.policy import plan_of
+from django_cache_me.reading.replaying import CHAIN, DJANGOS, ENDING, twin_of
+from django_cache_me.registry import cache_me_registry
+
+SHADOW = "_cache_me_shadow"
+counts: Counter[str] = Counter()
+#: What didn't agree: kind, shape, both sides.
+found: list[tuple[str, str, str]] = []
+_local = threading.local()
+
+
+def install() -> None:
+    proving.PROVE_AT = learning.LEARN_AT = 1
+    for name in (*recording._STEPS, *ENDING):
+        setattr(QuerySet, name, _beside(name, QuerySet.__dict__[name]))
+        if name != "__getitem__":
+            plain = (
+                BaseManager.all if name == "all" else recording._manager_method(name, getattr(QuerySet, name))
+            )
+            setattr(recording._managers_class(), name, plain)
+    _wrap_clone()
+    setattr(recording, "rows", _evaluating(recording.rows))
+
+
+def _wrap_clone() -> None:
+    recorded = QuerySet._clone
+
+    @functools.wraps(recorded)
+    def _clone(self: Any, *args: Any, **kwargs: Any) -> Any:
+        clone = recorded(self, *args, **kwargs)
+        if CHAIN in clone.__dict__ and SHADOW in self.__dict__:
+            # A clone of the shadow that keeps what _chain() is going to look at.
+            clone.__dict__[SHADOW] = self.__dict__[SHADOW]._clone()
+        return clone
+
+    setattr(QuerySet, "_clone", _clone)
+    recording._relied_on["_clone"] = _clone
+
+
+def _shadow_of(queryset: Any) -> Any:
+    """The eager queryset beside ``queryset``; a root's is made here."""
+    own = queryset.__dict__
+    shadow = own.get(SHADOW)
+    if shadow is None:
+        node = _engine.node_of(own[CHAIN])
+        shadow = twin_of(queryset)
+        if not node.is_root:
+            counts["shadows made late"] += 1
+        own[SHADOW] = shadow
+    for name in ("_sticky_filter", "_defer_next_filter", "_hints", "_db", "_fetch_mode", "_for_write"):
+        if name in own:
+            setattr(shadow, name, own[name])
+    return shadow
+
+
+def _beside(name: str, recorded: Any) -> Any:
+    @functools.wraps(recorded)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        own = self.__dict__
+        if CHAIN not in own or getattr(_local, "inside", False):
+            return recorded(self, *args, **kwargs)
+        if name in ENDING:
+            if own["_result_cache"] is None or name == "get":
+                _compare_ending(self, name, args, kwargs)
+            _local.inside = True
+            try:
+                return recorded(self, *args, **kwargs)
+            finally:
+                _local.inside = False
+        if name == "__getitem__" and (own["_result_cache"] is not None or not isinstance(args[0], slice)):
+            return recorded(self, *args, **kwargs)
+        in_place = not own.get("_cloning_enabled", True)
+        shadow = _shadow_of(self)
+        try:
+            eager, error = DJANGOS[name](shadow, *args, **kwargs), None
+        except Exception as raised:
+            eager, error = None, raised
+        try:
+            made = recorded(self, *args, **kwargs)
+        except Exception as raised:
+            if type(raised) is not type(error):
+                _note("error", name, repr(error), repr(raised))
+            raise
+        if error is not None:
+            _note("late error", name, repr(error), "none")
+        elif isinstance(made, QuerySet) and CHAIN in made.__dict__:
+            counts["steps"] += 1
+            made.__dict__[SHADOW] = eager
+        elif in_place:
+            own.pop(SHADOW, None)
+        return made
+
+    return method
+
+
+def _evaluating(rows: Any) -> Any:
+    @functools.wraps(rows)
+    def evaluating(queryset: Any) -> Any:
+        if getattr(_local, "inside", False):
+            return rows(queryset)
+        chain = queryset.__dict__[CHAIN]
+        shadow = _shadow_of(queryset)
+        # Once: compiling changes some of Django's lookups, which clones and deep copies of a Query share.
+        eager = _compiled(shadow, queryset.db)
+        _compare(queryset, chain, shadow, eager, queryset.db)
+        result = rows(queryset)
+        if _engine.node_of(chain).has_plan(queryset.db):
+            _compare(queryset, chain, shadow, eager, queryset.db)
+        return result
+
+    return evaluating
+
+
+def _compiled(queryset: Any, alias: str) -> tuple[Any, Any, Any]:
+    query = copy.deepcopy(queryset.query)
+    compiler = query.get_compiler(using=alias)
+    try:
+        sql, params = compiler.as_sql()
+    except EmptyResultSet:
+        return "EMPTY", (), None
+    return sql, tuple(params), compiler
+
+
+def _compare_ending(queryset: Any, name: str, args: Any, kwargs: Any) -> None:
+    own = queryset.__dict__
+    if own["_for_write"] or own["_sticky_filter"]:
+        return
+    longer = _engine.longer_chain(own[CHAIN], name, args, kwargs, False, False)
+    if longer is None:
+        counts["opaque"] += 1
+        return
+    alias = queryset.db
+
+    try:
+        eager = _asked(_shadow_of(queryset), name, args, kwargs, alias)
+        _compare(queryset, longer, None, eager, alias)
+    except Exception:
+        return  # Django raises it for the caller, too
+    learning.consider(queryset, longer, alias)
+    if _engine.node_of(longer).has_plan(alias):
+        _compare(queryset, longer, None, eager, alias)
+
+
+def _asked(queryset: Any, name: str, args: Any, kwargs: Any, alias: str) -> tuple[Any, Any, Any]:
+    method = learning.innermost(DJANGOS[name])
+    try:
+        captured = capture(lambda: method(queryset, *args, **kwargs))
+        if captured is None:
+            return "NOTHING", (), None
+        if captured.compiler is not None:
+            sql, params = captured.compiler.as_sql()
+            return sql, tuple(params), captured.compiler
+    except EmptyResultSet:
+        return "EMPTY", (), None
+    return _compiled(captured.queryset, alias)
+
+
+def _compare(queryset: Any, chain: Any, shadow: Any, eager: Any, alias: str) -> None:
+    node, values = _engine.node_of(chain), _engine.values_of(chain)
+    counts["evaluations"] += 1
+    shape = " . ".join(f"{step[0]}{step[1]}{step[2]}" for step in node.steps(values))
+    lesson = learning._Lesson(queryset, node, alias)
+    try:
+        mine = lesson.compile(values)
+        lazy = (mine.sql, mine.params)
+    except EmptyResultSet:
+        lazy = ("EMPTY", ())
+    except learning.Unlearnable:
+        lazy = ("NOTHING", ())
+    sql, params, compiler = eager
+    if lazy[0] != sql or _typed(lazy[1]) != _typed(params):
+        _note("replay", shape, f"{sql} {_typed(params)}", f"{lazy[0]} {_typed(lazy[1])}")
+        return
+    if not node.has_plan(alias):
+        counts["chain, no plan"] += 1
+        return
+    by_plan = _engine.key_by_plan(chain, alias)
+    if by_plan is None:
+        counts["not by this plan"] += 1
+        return
+    expected = _key(lesson, compiler, sql, params, queryset, shadow, alias)
+    if expected is None:
+        counts["no key"] += 1
+    elif expected != by_plan:
+        _note("plan", shape, f"{expected!r} {sql} {params!r}", repr(by_plan))
+    else:
+        counts["plan equal"] += 1
+
+
+def _key(lesson: Any, compiler: Any, sql: str, params: Any, queryset: Any, shadow: Any, alias: str) -> Any:
+    """The key of the second tier for the shadow's query, in the store."""
+    wrapper = connections[alias]
+    identity = identity_of(wrapper, ask=False)
+    options = cache_me_registry.get_options(queryset.model)
+    if identity is None or compiler is None or options is None:
+        return None
+    single = lesson.node.method in ("count", "exists") and not lesson.node.is_root
+    asked = (
+        lesson.compile(_engine.values_of(queryset.__dict__[CHAIN])).queryset
+        if not single and shadow is not None
+        else None
+    )
+    whole = asked is not None and asked._iterable_class.__name__ == "ModelIterable"
+    plan = plan_of(asked if asked is not None else twin_of(queryset), options, None, whole)
+    if plan is None:
+        return None
+    label = queryset.model._meta.label_lower
+    if plan.is_table:
+        return f"{table_key_of(plan.kind, label, None)}\0{identity.database}".encode()
+    layout = driver_layout(wrapper, "single") if single else layout_of(compiler)
+    driver = driver_for(wrapper)
+    assert driver is not None
+    encoded = encoded_parameters(params, driver.plain_parameter)
+    assert encoded is not None
+    key = key_of(plan.kind, label, sql, encoded, layout.result, identity.key)
+    return f"{key}\0{identity.database}".encode()
+
+
+def _typed(params: Any) -> list[tuple[str, str]]:
+    return [(type(one).__name__, repr(one)) for one in params]
+
+
+def _note(kind: str, shape: str, eager: str, lazy: str) -> None:
+    counts[f"MISMATCH: {kind}"] += 1
+    if len(found) < 200:
+        found.append((kind, shape[:2000], f"eager: {eager[:3000]}\nlazy:  {lazy[:3000]}"))
+
+
+def report() -> dict[str, Any]:
+    return {"counts": dict(counts), "refused": dict(learning.refusals), "found": found}
