@@ -212,13 +212,6 @@ void add_constant(Plan& plan, nb::bytes encoded) {
   plan.parameters.push_back(std::move(parameter));
 }
 
-Outcome outcome_of(const std::string& words) {
-  if (words == "instances") return Outcome::instances;
-  if (words == "tuples") return Outcome::tuples;
-  if (words == "firsts") return Outcome::firsts;
-  return Outcome::finished;
-}
-
 void register_plan(nb::module_& module) {
   nb::class_<Ground>(module, "Ground", "What reads over one connection stand on: see recorder_ground.hpp.")
       .def(
@@ -260,16 +253,15 @@ void register_plan(nb::module_& module) {
                    "What is worked out once for the queries of a shape: see recorder_plan.hpp.")
       .def(
           "__init__",
-          [](Plan* self, nb::str alias, const std::string& whose, const std::string& outcome,
-             std::uint64_t fingerprint, bool knows_related) {
+          [](Plan* self, nb::str alias, const std::string& whose, std::uint64_t fingerprint,
+             bool knows_related) {
             new (self) Plan();
             self->alias = owned(alias);
             self->whose = whose;
-            self->outcome = outcome_of(outcome);
             self->fingerprint = fingerprint;
             self->knows_related = knows_related;
           },
-          "alias"_a, "whose"_a, "outcome"_a, "fingerprint"_a, "knows_related"_a)
+          "alias"_a, "whose"_a, "fingerprint"_a, "knows_related"_a)
       .def(
           "set_key",
           [](Plan& self, const std::string& name, std::vector<nb::bytes> sql, nb::bytes result,
@@ -322,15 +314,13 @@ void register_plan(nb::module_& module) {
       .def(
           "set_building",
           [](Plan& self, nb::handle building, nb::handle is_unheard) {
-            self.building = nb::cast<const InstancePlan*>(building);
+            self.building = nb::cast<const ResultPlan*>(building);
             self.building_owner = owned(building);
-            self.is_unheard = owned(is_unheard);
+            self.is_unheard = owned_or_null(is_unheard);
           },
-          "building"_a, "is_unheard"_a,
-          nb::sig("def set_building(self, building: InstancePlan, is_unheard: typing.Any) -> None"))
-      .def(
-          "set_finish", [](Plan& self, nb::handle finish) { self.finish = owned(finish); }, "finish"_a,
-          nb::sig("def set_finish(self, finish: typing.Any) -> None"))
+          "building"_a, "is_unheard"_a.none(),
+          nb::sig("def set_building(self, building: ResultPlan, is_unheard: typing.Any) -> None"),
+          "How rows become results; without it they are tuples. `is_unheard`: of instances only.")
       .def(
           "watch",
           [](Plan& self, nb::dict dict, nb::handle name, nb::handle value, bool absent) {

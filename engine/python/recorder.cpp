@@ -239,7 +239,7 @@ PyRef attempt(const Node& node, PyObject* const* values, const Question& questio
   if (!alias) return PyRef();
   const std::shared_ptr<const Plan> plan = plan_for(node, alias.get());
   if (plan == nullptr || !plan->watches.hold()) return PyRef();
-  if (plan->outcome == Outcome::instances && !is_unheard(*plan)) return PyRef();
+  if (plan->is_unheard && !is_unheard(*plan)) return PyRef();
   const PyRef loop = PyRef::steal(compat::call(face.running_loop.get()));
   if (loop.get() != Py_None) {
     PyErr_Clear();

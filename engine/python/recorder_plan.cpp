@@ -95,19 +95,6 @@ PyRef tuples_of(PyRef rows) {
   return rows;
 }
 
-PyRef firsts_of(PyRef rows) {
-  for (Py_ssize_t i = 0; rows && i < PyList_GET_SIZE(rows.get()); ++i) {
-    PyObject* row = PyList_GET_ITEM(rows.get(), i);
-    const bool is_tuple = PyTuple_CheckExact(row);
-    if (!is_tuple && !PyList_CheckExact(row)) return PyRef();
-    if (Py_SIZE(row) == 0) return PyRef();
-    PyObject* first = is_tuple ? PyTuple_GET_ITEM(row, 0) : PyList_GET_ITEM(row, 0);
-    Py_INCREF(first);
-    PyList_SetItem(rows.get(), i, first);
-  }
-  return rows;
-}
-
 }  // namespace
 
 bool Plan::append_parameters(PyObject* const* values, PyObject* connection, Encoder& encoder) const {
@@ -154,16 +141,8 @@ PyRef Plan::look_up(const std::string& at, const Ground& ground, PyObject* mode)
     const std::optional<Entry> entry = parse_entry(bytes);
     if (entry && entry->head.fingerprint == fingerprint &&
         ground.table->unchanged(entry->head.epoch, entry->head.dependencies, entry->head.versions)) {
-      if (outcome == Outcome::instances) {
-        made = building->build_from(entry->rows, alias.get(), mode);
-      } else {
-        made = decode_rows(entry->rows);
-        if (outcome == Outcome::tuples) made = tuples_of(std::move(made));
-        if (outcome == Outcome::firsts) made = firsts_of(std::move(made));
-        if (made && outcome == Outcome::finished) {
-          made = PyRef::steal(PyObject_CallFunctionObjArgs(finish.get(), made.get(), nullptr));
-        }
-      }
+      made = building != nullptr ? building->build_from(entry->rows, alias.get(), mode)
+                                 : tuples_of(decode_rows(entry->rows));
       if (!made && PyErr_Occurred() != nullptr && is_malformed()) ground.store->erase(at);
     }
   }

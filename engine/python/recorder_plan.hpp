@@ -17,19 +17,11 @@
 #include "cache_me/key_template.hpp"
 #include "py_ref.hpp"
 #include "recorder_watch.hpp"
-#include "row_builder.hpp"
+#include "result_plan.hpp"
 
 namespace cache_me::python {
 
 class Ground;
-
-// What becomes of the rows of an entry.
-enum class Outcome : std::uint8_t {
-  instances,
-  tuples,
-  firsts,   // of each row the first value
-  finished  // by a Python function
-};
 
 // A parameter of the compiled query.
 struct Parameter {
@@ -62,13 +54,12 @@ class Plan {
   std::vector<Parameter> parameters;
   std::vector<Gap> gaps;  // as many as the key's SQL has
   std::uint64_t fingerprint = 0;
-  Outcome outcome = Outcome::instances;
   PyRef building_owner;  // keeps `building`
-  PyRef is_unheard;      // is_unheard() -> bool: whether nobody listens to the making of its instances
-  const InstancePlan* building = nullptr;
-  PyRef finish;                // finish(rows), for Outcome::finished
-  bool knows_related = false;  // known related objects may be given to the instances
-  Watches watches;             // the model's options
+  // is_unheard() -> bool: whether nobody listens to the making of its instances; null: it makes none.
+  PyRef is_unheard;
+  const ResultPlan* building = nullptr;  // null for tuples
+  bool knows_related = false;            // known related objects may be given to the instances
+  Watches watches;                       // the model's options
 
   // The entry's key for these values, into `key_out`. False without an error: not by this plan.
   bool make_key(PyObject* const* values, PyObject* connection, std::string& key_out) const;

@@ -16,7 +16,7 @@ from typing import Counter as CounterType
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
-from django.db.models.query import FlatValuesListIterable, ModelIterable, ValuesIterable, ValuesListIterable
+from django.db.models.query import ModelIterable
 from django.utils import timezone, translation
 
 from .. import _engine
@@ -36,8 +36,8 @@ from .policy import Plan as CachingPlan
 from .policy import plan_of
 from .probes import Kind
 from .proving import is_due, lock
-from .replay import results
 from .replaying import DJANGOS, ENDING, replay
+from .rows import rows_plan
 
 #: At which sight of an evaluated shape its plan is learnt. Tests set 1.
 LEARN_AT = 2
@@ -247,17 +247,15 @@ class _Finder:
             raise Unlearnable("identity")
         self.database = identity.database
         first = actual[1]
-        outcome, layout, building, finish = self._outcome(first)
+        layout, building, is_unheard = self._outcome(first)
         fingerprint = layout.fingerprint
         if self.caching.is_table:
             fingerprint ^= _engine.hash64(f"{first.sql}\0{ground.whose}".encode())
         queryset = first.queryset
-        knows = queryset is None or outcome != "instances" or loads_all(queryset)
-        plan = _engine.Plan(self.lesson.alias, ground.whose, outcome, fingerprint, knows)
+        knows = is_unheard is None or loads_all(queryset)
+        plan = _engine.Plan(self.lesson.alias, ground.whose, fingerprint, knows)
         if building is not None:
-            plan.set_building(building.plan, building.holds_now)
-        if finish is not None:
-            plan.set_finish(finish)
+            plan.set_building(building, is_unheard)
         self.result = layout.result
         if self.caching.is_table:
             if self.lesson.kinds:
@@ -297,9 +295,10 @@ class _Finder:
             key_of(self.caching.kind, self.label, compiled.sql, params, self.result, ground.whose)
         )
 
-    def _outcome(self, first: Compiled) -> tuple[str, Any, Any, Any]:
+    def _outcome(self, first: Compiled) -> tuple[Any, Any, Any]:
+        """The layout of its rows, how they become results (None: tuples), whether nobody listens to that."""
         if first.queryset is None:
-            return "tuples", driver_layout(first.compiler.connection, "single"), None, None
+            return driver_layout(first.compiler.connection, "single"), None, None
         iterable = first.queryset._iterable_class
         layout = layout_of(first.compiler)
         if layout.own or layout.driver_rows:
@@ -308,23 +307,11 @@ class _Finder:
             building = building_plan(first.queryset, first.compiler)
             if building is None:
                 raise Unlearnable("built_by_django")
-            return "instances", layout, building, None
-        form = _FORMS.get(iterable)
-        if form is None:
+            return layout, building.plan, building.holds_now
+        made = rows_plan(first.queryset, self.lesson.alias, first.compiler)
+        if made is None:
             raise Unlearnable("iterable")
-        # What Django makes of rows whose values tell where they stand.
-        width = len(first.compiler.select)
-        rows = [tuple(f"{row}.{column}" for column in range(width)) for row in range(2)]
-        made = results(first.queryset, self.lesson.alias, first.compiler, rows, driver_rows=False)
-        finish = None
-        if form == "finished":
-            finish = _Dicts(list(made[0]))
-            ours: list[Any] = finish(rows)
-        else:
-            ours = rows if form == "tuples" else [row[0] for row in rows]
-        if ours != made or any(type(one) is not type(other) for one, other in zip(ours, made)):
-            raise Unlearnable("form_of_results")
-        return form, layout, None, finish
+        return layout, made, None
 
     def _add_parameters(self, plan: _engine.Plan, kinds: Any, probes: list[Probed]) -> None:
         plain, as_list = self._plain([compiled.params for _, compiled in probes])
@@ -370,20 +357,6 @@ class _Finder:
         opts = self.lesson.model._meta
         related = {field.related_model for field in opts.get_fields() if field.related_model is not None}
         return [self.lesson.model, *(one for one in related if hasattr(one, "_meta"))]
-
-
-_FORMS = {FlatValuesListIterable: "firsts", ValuesListIterable: "tuples", ValuesIterable: "finished"}
-
-
-class _Dicts:
-    """Rows to the dicts of ``values()``."""
-
-    def __init__(self, names: list[str]) -> None:
-        self.names = names
-
-    def __call__(self, rows: list[Any]) -> list[Any]:
-        names = self.names
-        return [dict(zip(names, row)) for row in rows]
 
 
 def watch_options(plan: _engine.Plan, options: Any) -> None:
