@@ -9,8 +9,8 @@ from benchmarks.contenders import Contender, Settings, Site, redis_url
 
 def _shared_memory(settings: Settings, site: Site) -> None:
     settings["INSTALLED_APPS"].insert(0, "django_cache_me")
-    # In a folder that is thrown away afterwards, and with room for all: the others' servers have no bound, and
-    # what is measured is a hit, not which of fifty answers of 1,000 rows is evicted.
+    # In a folder that is thrown away afterwards, and with room for all: the others' servers have no bound,
+    # and what is measured is a hit, not which of fifty answers of 1,000 rows is evicted.
     settings["CACHES"] = {
         "default": {
             "BACKEND": "django_cache_me.stores.SharedMemoryCache",
