@@ -104,6 +104,14 @@ def across_joins(alias, n, m):
 
 
 @read
+def placed_by_what_a_left_join_brings(alias, n, m):
+    found = items(alias).filter(number=m % 5)
+    first = found.order_by("area__name", "pk")[: 1 + n % 2]
+    higher = found.order_by("area__parent__name", "pk").values_list("pk", flat=True)[:1]
+    return list(first), list(higher), list(found.filter(Q(area__level=n % 5) | Q(flag=True)).order_by("pk"))
+
+
+@read
 def across_many_to_many(alias, n, m):
     return list(items(alias).filter(labels__word__startswith="w").distinct().order_by("pk"))
 

@@ -150,6 +150,11 @@ def set_by_expression_by_key(alias, n, m):
 
 
 @write
+def move_by_key(alias, n, m):
+    by_key(alias, n).update(area=some(Area, alias, m))
+
+
+@write
 def move_between_areas(alias, n, m):
     """As a whole, by an object that is as old as it is."""
     item = some(Item, alias, n)
