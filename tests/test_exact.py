@@ -538,3 +538,7 @@ def test_misses_are_not_kept_unless_asked_for(shop):
     before = recent_misses()
     by_key(shop)
     assert recent_misses() == before
+
+
+def test_managers_explain_too(shop):
+    assert Product.objects.explain_cache().rests_on == ["shop_product.any"]

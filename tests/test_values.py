@@ -152,3 +152,15 @@ def test_an_own_iterable_is_left_alone(shapes):
 
     assert ask() == [{"NAME": "one"}]
     assert assert_hit(shapes, ask) == [{"NAME": "one"}]
+
+
+def test_unions_of_annotated_values_are_djangos(sqlite):
+    from django.db.models import F, Value
+
+    Product.objects.create(name="a", weight=1)
+    one = Product.objects.annotate(num=F("weight")).values("num", "name")
+    other = Product.objects.annotate(num=Value(2.0)).values("num", "name")
+    read = lambda: list(one.union(other).order_by("num"))  # noqa: E731
+    first = read()
+    assert [row["num"] for row in first] == [1.0, 2.0]
+    assert read() == first

@@ -42,9 +42,10 @@ def rows_plan(queryset: QuerySet[Any], alias: str, compiler: Any) -> _engine.Row
     Not for queries whose rows are kept as the driver gave them.
     """
     asked: Any = queryset
-    if asked._iterable_class not in _KINDS:
-        return None
     query = asked.query
+    # A union's rows have the columns that its parts agree on, which its compiler doesn't tell of.
+    if asked._iterable_class not in _KINDS or query.combinator:
+        return None
     key = (
         asked._iterable_class,
         asked._fields,
