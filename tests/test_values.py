@@ -155,8 +155,6 @@ def test_an_own_iterable_is_left_alone(shapes):
 
 
 def test_unions_of_annotated_values_are_djangos(sqlite):
-    from django.db.models import F, Value
-
     Product.objects.create(name="a", weight=1)
     one = Product.objects.annotate(num=F("weight")).values("num", "name")
     other = Product.objects.annotate(num=Value(2.0)).values("num", "name")

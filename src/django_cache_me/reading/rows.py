@@ -42,10 +42,9 @@ def rows_plan(queryset: QuerySet[Any], alias: str, compiler: Any) -> _engine.Row
     Not for queries whose rows are kept as the driver gave them.
     """
     asked: Any = queryset
-    query = asked.query
-    # A union's rows have the columns that its parts agree on, which its compiler doesn't tell of.
-    if asked._iterable_class not in _KINDS or query.combinator:
+    if asked._iterable_class not in _KINDS:
         return None
+    query = asked.query
     key = (
         asked._iterable_class,
         asked._fields,
@@ -68,7 +67,10 @@ def rows_plan(queryset: QuerySet[Any], alias: str, compiler: Any) -> _engine.Row
 
 def _make(queryset: QuerySet[Any], alias: str, compiler: Any) -> _engine.RowsPlan | None:
     marks = tuple(_Mark(column) for column in range(len(compiler.select)))
-    (result,) = results(queryset, alias, compiler, [marks], driver_rows=False)
+    try:
+        (result,) = results(queryset, alias, compiler, [marks], driver_rows=False)
+    except IndexError:  # of some unions' columns the compiler doesn't tell
+        return None
     if type(result) is _Mark:
         return _engine.RowsPlan(None, (), [result.column])
     if type(result) is dict:
