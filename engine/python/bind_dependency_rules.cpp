@@ -121,8 +121,6 @@ void register_read_rule(nb::module_& module) {
                    [](const ReadRule& rule) {
                      return std::pair(rule.first_witness_parameter(), rule.last_witness_parameter());
                    })
-      .def("kinds",
-           [](const ReadRule& rule, const ReadFooting& footing) { return rule.kinds(footing.footing); })
       .def(
           "words_before",
           [](const ReadRule& rule, nb::handle parameters, bool may_witness) {

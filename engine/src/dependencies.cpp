@@ -34,10 +34,6 @@ std::string& scratch(std::string_view kind) {
 
 }  // namespace
 
-std::uint64_t dependency_of(std::string_view kind) {
-  return dependency_of(kind, std::string_view());
-}
-
 std::uint64_t dependency_of(std::string_view kind, std::string_view table) {
   std::string& text = scratch(kind);
   append_part(text, table);

@@ -251,11 +251,6 @@ bool ReadRule::rows_are_found_once() const {
   return true;
 }
 
-void ReadRule::coarse(DependencyList& out) const {
-  for (const std::string& table : always_any_) add(out, "any", table);
-  for (const Occurrence& one : outline_.occurrences) add(out, "any", one.table.name);
-}
-
 ReadRule::Footing ReadRule::before(const Parameters& parameters, bool may_witness,
                                    DependencyList& out) const {
   Footing footing;
@@ -398,13 +393,6 @@ bool ReadRule::joined_rows(const Plan& plan, const ResultRows& rows, DependencyL
     add_row(out, plan.facts->name, key);
   }
   return true;
-}
-
-std::vector<std::string> ReadRule::kinds(const Footing& footing) const {
-  static constexpr const char* kNames[] = {"any", "key", "value", "witness", "join"};
-  std::vector<std::string> names;
-  for (const std::uint8_t kind : footing.of) names.emplace_back(kNames[kind]);
-  return names;
 }
 
 }  // namespace cache_me

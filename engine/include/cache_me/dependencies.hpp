@@ -29,8 +29,6 @@ struct KnownValue {
   std::string_view bytes;   // of a uuid (16) or a text (UTF-8)
 };
 
-// "all" and "schema" of a database.
-std::uint64_t dependency_of(std::string_view kind);
 // "any", "bulk", "permanent" of a table.
 std::uint64_t dependency_of(std::string_view kind, std::string_view table);
 // T~col: "set", col was set in a row whose other columns stayed. T?col: "unknown", a row was written as a

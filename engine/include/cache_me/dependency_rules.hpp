@@ -134,8 +134,6 @@ class ReadRule {
     bool needs_witnesses = false;  // witnesses are to be asked for first
   };
   Footing before(const Parameters& parameters, bool may_witness, DependencyList& out) const;
-  // The same with `any` for every table (mode "model").
-  void coarse(DependencyList& out) const;
 
   // What the rows add. `result` are those of the answer; `witnesses` those of witness_sql(), or null.
   void after(const Footing& footing, const Parameters& parameters, const ResultRows& result,
@@ -146,9 +144,6 @@ class ReadRule {
   const std::string& witness_sql() const noexcept { return witness_sql_; }
   std::uint32_t first_witness_parameter() const noexcept { return outline_.first_placeholder; }
   std::uint32_t last_witness_parameter() const noexcept { return outline_.last_placeholder; }
-
-  // "key", "value", "witness", "join", "any" for each occurrence, for explanations.
-  std::vector<std::string> kinds(const Footing& footing) const;
 
  private:
   enum Kind : std::uint8_t { kAny, kByKey, kByValue, kByWitness, kJoined };

@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .. import _engine, conf
 from ..counters import count, not_filled, passed
-from ..databases.catalog import catalog_of
+from ..databases.catalog import Catalog, catalog_of
 from ..databases.connection import Footing, footing_of, store_for
 from ..databases.declared import with_declared
 from ..databases.drivers import driver_for
@@ -136,14 +136,16 @@ class Question:
             store = self._store(script, identity)
             is_hit = store.get(key, fingerprint, self.footing.snapshot_clock) is not None
             self.wrapper.ensure_connection()
-            schema = store_for(self.wrapper, identity).versions(_SCHEMA, self.footing.snapshot_clock)
-            version = "" if schema is None else schema.versions.hex()
-            catalog = catalog_of(self.wrapper, identity.database, (version,))
-            reason = catalog.reason_to_pass(with_declared(script.reads), self.footing.prefix is not None)
+            shared = store_for(self.wrapper, identity)
+            known = self._catalog(shared, identity, self.footing.snapshot_clock)
         except _Pass as why:
             return Looked("", str(why), False, [])
         except StoreError as error:
             return Looked("", str(error), False, [])
+        if known is None:
+            return Looked("", _why_no_versions(shared), False, [])
+        catalog = known[1]
+        reason = self._reason_to_pass(catalog, script)
         if reason:
             return Looked("", reason, False, [])
         if self.plan.is_permanent:
@@ -298,14 +300,13 @@ class Question:
         table.
         """
         shared = store_for(self.wrapper, identity)
-        # A snapshot may show older tables than the schema's present version stands for.
-        schema = shared.versions(_SCHEMA, clock)
-        if schema is None:
+        known = self._catalog(shared, identity, clock)
+        if known is None:
             not_filled(_why_no_versions(shared))
             settle_unknown_outcomes(self.wrapper, store)
             return None
-        catalog = catalog_of(self.wrapper, identity.database, (schema.versions.hex(),))
-        reason = catalog.reason_to_pass(with_declared(script.reads), self.footing.prefix is not None)
+        schema, catalog = known
+        reason = self._reason_to_pass(catalog, script)
         if reason:
             not_filled(reason)
             return None
@@ -325,6 +326,19 @@ class Question:
             settle_unknown_outcomes(self.wrapper, store)
             return None
         return taken
+
+    def _catalog(
+        self, shared: Store, identity: Identity, clock: Clock | None
+    ) -> tuple[Reading, Catalog] | None:
+        """The schema's version with the catalog under it; None: a DDL commit is under way, or too young."""
+        # A snapshot may show older tables than the schema's present version stands for.
+        schema = shared.versions(_SCHEMA, clock)
+        if schema is None:
+            return None
+        return schema, catalog_of(self.wrapper, identity.database, (schema.versions.hex(),))
+
+    def _reason_to_pass(self, catalog: Catalog, script: Script) -> str:
+        return catalog.reason_to_pass(with_declared(script.reads), self.footing.prefix is not None)
 
     def _take_tables(self, script: Script, store: Store, clock: Clock | None) -> Taken | None:
         if self.plan.is_permanent:

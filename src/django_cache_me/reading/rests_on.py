@@ -71,8 +71,7 @@ def take_exactly(
     if clock is not None:
         before = store.older(before, clock)
     footing, early = rule.before(parameters, _witnesses_pay(key, rule))
-    declared = with_declared(script.reads) - script.reads
-    always = pack([ALL, SCHEMA, *(any_of(name) for name in declared)])
+    always = pack([ALL, SCHEMA, *(any_of(name) for name in _declared_beside(script))])
     reading = store.versions(Dependencies(always + early), clock)
     if reading is None:
         return None
@@ -95,15 +94,17 @@ def in_words(
     witnesses = _witnesses(wrapper, rule, parameters) if footing.needs_witnesses else None
     early = rule.words_before(parameters, bool(rule.witness_sql))
     late = rule.words_after(footing, parameters, rows, witnesses)
-    return sorted({words for _, words in [*early, *late]} | set(declared_in_words(script)))
+    declared = {f"{name}.any" for name in _declared_beside(script)}
+    return sorted({words for _, words in [*early, *late]} | declared)
 
 
 def tables_in_words(script: Script) -> list[str]:
     return sorted(f"{name}.any" for name in with_declared(script.reads))
 
 
-def declared_in_words(script: Script) -> list[str]:
-    return [f"{name}.any" for name in with_declared(script.reads) - script.reads]
+def _declared_beside(script: Script) -> set[str]:
+    """The tables that are declared of those that the text reads, and that it doesn't name."""
+    return with_declared(script.reads) - script.reads
 
 
 def settled(taken: Taken, store: Store, rows: list[Any]) -> Reading | None:

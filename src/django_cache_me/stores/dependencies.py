@@ -12,7 +12,7 @@ from typing import Iterable, NewType
 
 from .. import _engine
 
-#: Dependencies, packed as the engine reads them: sorted unsigned 64-bit numbers, native byte order.
+#: Dependencies, packed as the engine reads them: unsigned 64-bit numbers, native byte order.
 Dependencies = NewType("Dependencies", bytes)
 
 
