@@ -59,6 +59,8 @@ def value_of(field):
         return FIELDS["PointField"][1][0]
     if hasattr(field, "geom_type"):
         return _geometry(field)
+    if field.choices:
+        return field.flatchoices[0][0]
     return VALUES.get(field.get_internal_type()) or f"é{next(_numbers)}"  # text may have to be unique
 
 
