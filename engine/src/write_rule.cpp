@@ -77,7 +77,6 @@ WriteRule::WriteRule(const TokenStream& stream, const Statement& statement, cons
 }
 
 void WriteRule::bulk(DependencyList& out) const {
-  if (table_.empty()) return;
   add(out, "any", table_);
   add(out, "bulk", table_);
 }

@@ -426,6 +426,11 @@ TEST(Update, AllOtherFormsAreBulk) {
   }
 }
 
+// SQLite has tables with an empty name.
+TEST(Writes, ATableWithAnEmptyNameIsWrittenToo) {
+  EXPECT_EQ(bumps("DELETE FROM `` WHERE x = 1", {}, Dialect::sqlite), ".any .bulk");
+}
+
 TEST(Update, OfPartOfACompositeKeyIsBulk) {
   EXPECT_EQ(bumps("UPDATE pair SET x = 1 WHERE a = 1"), "pair.any pair.bulk");
 }

@@ -83,6 +83,7 @@ def serve(requests: Iterator[str]) -> None:
 
     connection.execute_wrappers.append(count_statements)
     site.get("/city/2950159/")
+    print(json.dumps("ready"), flush=True)
     for line in requests:
         request = json.loads(line)
         if "views" in request:
@@ -101,5 +102,4 @@ def serve(requests: Iterator[str]) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps("ready"), flush=True)
     serve(iter(sys.stdin))
