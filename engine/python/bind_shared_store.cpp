@@ -64,13 +64,31 @@ std::shared_ptr<SharedStore> open_store(const std::string& path, std::uint64_t s
   return value_of(SharedStore::open(path, options));
 }
 
+// An entry's bytes, in memory that the thread keeps from read to read. Making values runs Python code (a
+// finalizer at least), and that may read as well: memory that is lent is nobody else's until it's given back.
+class LentBytes {
+ public:
+  LentBytes() { std::swap(bytes_, kept()); }
+  ~LentBytes() { std::swap(bytes_, kept()); }
+  LentBytes(const LentBytes&) = delete;
+  LentBytes& operator=(const LentBytes&) = delete;
+  std::string& operator*() noexcept { return bytes_; }
+
+ private:
+  static std::string& kept() noexcept {
+    thread_local std::string bytes;
+    return bytes;
+  }
+  std::string bytes_;
+};
+
 // What `make` makes of the rows of a valid entry, or None. Rows that it finds malformed are a miss.
 template <typename Make>
 nb::object get_entry(SharedStore& store, const nb::bytes& key, const VersionTable& versions,
                      std::uint64_t fingerprint, std::uint64_t not_younger_than, Make make) {
-  thread_local std::string bytes;
-  if (!store.get(view_of(key), bytes)) return nb::none();
-  const std::optional<Entry> entry = parse_entry(bytes);
+  LentBytes bytes;
+  if (!store.get(view_of(key), *bytes)) return nb::none();
+  const std::optional<Entry> entry = parse_entry(*bytes);
   if (!entry || entry->head.fingerprint != fingerprint ||
       !versions.unchanged(entry->head.epoch, entry->head.dependencies, entry->head.versions,
                           not_younger_than)) {
