@@ -12,6 +12,7 @@ GET, BARE_GET = "get by pk", "filter(pk=…), not evaluated"
 SLICE, BARE_SLICE = "20 rows, ordered slice", "the ordered slice, not evaluated"
 MISS, MISS_MANY = "miss: get, after a write", "miss: 1,000 rows, after a write"
 PASS = "pass through: get, uncached model"
+SQL = "pass through: cursor.execute()"
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ GOALS = [
     _adds(MISS, 30, "a miss of get adds"),
     _adds_percent(MISS_MANY, 15, "a miss of 1,000 rows adds"),
     _adds(PASS, 2, "passing through adds"),
+    _adds(SQL, 1, "passing through adds to a cursor's statement"),
     _adds("save", 10, "a save adds"),
     *(_mixed(writes, processes, times) for writes, times in ((0.01, 8), (0.1, 4)) for processes in (1, 2, 4)),
 ]

@@ -110,9 +110,12 @@ def _builds() -> Iterator[Kind]:
 
 def _costs() -> Iterator[Kind]:
     """What a cache costs when it doesn't help."""
+    from django.db import connection
+
     from benchmarks.catalogue.models import Product, Visit
 
     products = Product.objects
+    cursor = connection.cursor()
     fresh = itertools.count(1)
     loaded: list[Product] = []
 
@@ -127,6 +130,7 @@ def _costs() -> Iterator[Kind]:
         change(turn).save()
 
     yield Kind("pass through: get, uncached model", PASS, lambda turn: Visit.objects.get(pk=turn % 1000 + 1))
+    yield Kind("pass through: cursor.execute()", PASS, lambda turn: cursor.execute("SELECT 1"))
     yield Kind(
         "miss: get, first sight",
         MISS,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import goals, verdict
+from benchmarks.costs.parts import DEPENDENCIES
 from benchmarks.hits import added
 from benchmarks.kinds import HIT, NOTHING
 from benchmarks.tables import Table, best, bold, number, percent, times
@@ -24,6 +25,7 @@ def hits_tables(results: dict[str, Any]) -> list[Table]:
     for database in results["databases"]:
         found += [_medians(results, database, "median"), _ratios(results, database)]
         found += [_medians(results, database, "p99"), _costs(results, database)]
+    found += [_start(results), _parts(results)]
     return [*found, _mixed(results), _goals(results), _better(results), *_stores(results)]
 
 
@@ -84,6 +86,27 @@ def _costs(results: dict[str, Any], database: str) -> Table:
             table.rows.append(
                 [row["kind"], *(bold(number(cost), name == winner) for name, cost in costs.items())]
             )
+    return table
+
+
+def _start(results: dict[str, Any]) -> Table:
+    """Of files that older runs left: empty."""
+    names = results["contenders"]
+    table = Table(
+        "A worker process before its first page", ["", *names], note="Memory that is its own alone."
+    )
+    for what in next(iter(results.get("start", {}).values()), {}):
+        figures = {name: results["start"][name][what] for name in names}
+        table.rows.append([what, *map(number, figures.values())])
+    return table
+
+
+def _parts(results: dict[str, Any]) -> Table:
+    parts = dict(results.get("parts") or {})
+    table = Table("Of a save and a miss, the engine's share", ["", "µs, called from Python"])
+    if parts:
+        table.note = f"The save bumps {parts.pop(DEPENDENCIES):.0f} dependencies."
+    table.rows = [[what, number(figure)] for what, figure in parts.items()]
     return table
 
 

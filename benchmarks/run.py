@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 def main() -> int:
     from benchmarks import contenders, engine, hits, machine, mixed, options, report, stores, tables, team
+    from benchmarks.costs import parts, start
     from benchmarks.places import places
     from benchmarks.progress import progress
 
@@ -31,6 +32,8 @@ def main() -> int:
         for database in here.databases:
             here.fill(database)
         results["hits"] = hits.measure(names, here, scale, advance)
+        results["start"] = start.measure(names, here, 3 if quick else 7, advance)
+        results["parts"] = parts.measure(here) if "ours" in names else {}
         results["mixed"] = mixed.measure(names, here, scale, advance)
         if scale != options.TINY:
             results["stores"] = stores.measure(here.memory, here.sockets["redis"], quick)

@@ -14,6 +14,8 @@ import sys
 import time
 from typing import Any
 
+from benchmarks.costs import start
+
 
 class Statements:
     """Counts what the database is sent; installed in Django's connection."""
@@ -27,7 +29,7 @@ class Statements:
 
 
 class Worker:
-    def __init__(self) -> None:
+    def __init__(self, started: dict[str, float]) -> None:
         from django.db import connection
 
         from benchmarks import kinds, workload
@@ -39,6 +41,21 @@ class Worker:
         self.workload = workload.Workload(self.statements)
         self._turns = {name: itertools.count() for name in self.kinds}
         self._operations: list[Any] = []
+        self._started = started
+
+    def started(self) -> Any:
+        """What setting up has cost."""
+        return self._started
+
+    def memory(self) -> Any:
+        return start.private_memory()
+
+    def parts(self) -> Any:
+        from django.db import connection
+
+        from benchmarks.costs import parts
+
+        return parts.taken_apart(connection)
 
     def hello(self) -> Any:
         """The kinds that it can be asked for, with the group of each."""
@@ -88,8 +105,10 @@ def serve() -> None:
     from benchmarks.contenders import settings_of
 
     settings.configure(**settings_of(json.loads(os.environ["BENCH_SITE"])))
+    begin = time.perf_counter()
     django.setup()
-    worker = Worker()
+    setup = time.perf_counter() - begin
+    worker = Worker({start.SETUP: setup * 1000, start.AFTER_SETUP: start.private_memory()})
     for line in sys.stdin:
         request = json.loads(line)
         answer = getattr(worker, request.pop("do"))(**request)

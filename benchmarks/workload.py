@@ -90,7 +90,7 @@ class Workload:
         return [(kind, self._calls[kind], next(ats[kind])) for kind in chosen]
 
     def load(self, operations: list[Any], seconds: float) -> dict[str, Any]:
-        """Run them for so long, from the start again if they run out; how many reads, hits and writes."""
+        """Run them for so long (a read at least), from the start again if they run out; what was done."""
         statements = self._statements
         reads = hits = writes = 0
         now = time.perf_counter
@@ -105,7 +105,7 @@ class Workload:
             else:
                 call(at)
                 writes += 1
-            if now() >= end:
+            if reads and now() >= end:
                 break
         return {"reads": reads, "hits": hits, "writes": writes, "seconds": now() - begin}
 

@@ -1,1 +1,1 @@
-"""`make bench-costs`: what the package costs where it doesn't help, in time and in memory."""
+"""What the package costs where it doesn't help: a save and a miss taken apart, a process's start."""

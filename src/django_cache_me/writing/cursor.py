@@ -54,7 +54,7 @@ class ObservedCursor:
     """Stands between Django's cursor wrapper and the driver's cursor, and looks like the latter.
 
     Made by :func:`observed`. Statements that only read are nearly all, so these, and fetching their rows, go
-    by as few calls of Python functions as can be (``make bench-costs``).
+    by as few calls of Python functions as can be (``make bench``: passing through).
     """
 
     __slots__ = ("__weakref__", "_own")
