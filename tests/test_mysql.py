@@ -341,6 +341,24 @@ class TestCatalog:
         finally:
             execute("DROP USER half")
 
+    def test_a_table_of_which_the_user_sees_some_columns_is_written_as_a_whole(self):
+        """An UPDATE of all that it sees is no UPDATE of all columns: lists by the others must hear of it."""
+        execute("CREATE USER half", "GRANT SELECT (id, name), UPDATE (name) ON shop.shop_category TO half")
+        execute("GRANT TRIGGER ON shop.* TO half")
+        try:
+            with another(USER="half") as wrapper:
+                wrapper.ensure_connection()
+                catalog = driver_for(wrapper).read_catalog(wrapper)
+                assert not catalog.tables["shop_category"].has_triggers
+                text = "UPDATE shop_category SET name = %s WHERE id = %s"
+                assert not catalog.rules.of_write(text, "mysql").is_exact
+        finally:
+            execute("DROP USER half")
+        with another() as wrapper:
+            wrapper.ensure_connection()
+            catalog = driver_for(wrapper).read_catalog(wrapper)
+            assert catalog.rules.of_write(text, "mysql").is_exact
+
 
 class TestWhichDatabase:
     @pytest.fixture

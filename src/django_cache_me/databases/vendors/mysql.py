@@ -292,6 +292,10 @@ _COLUMNS_SQL = """
 SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, EXTRA FROM information_schema.COLUMNS
  WHERE TABLE_SCHEMA = DATABASE() ORDER BY TABLE_NAME, ORDINAL_POSITION
 """
+# COLUMNS hides those that the user may not see, so what looks like the whole row may be a part of it.
+_PARTLY_SEEN_SQL = """
+SELECT DISTINCT TABLE_NAME FROM information_schema.COLUMN_PRIVILEGES WHERE TABLE_SCHEMA = DATABASE()
+"""
 _KEYS_SQL = """
 SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.STATISTICS
  WHERE TABLE_SCHEMA = DATABASE() AND INDEX_NAME = 'PRIMARY' ORDER BY TABLE_NAME, SEQ_IN_INDEX
@@ -332,8 +336,11 @@ def _read_catalog(cursor: Any) -> Catalog:
     keys: dict[str, list[str]] = {}
     for table_name, column in rows(_KEYS_SQL):
         keys.setdefault(_folded(table_name), []).append(_folded(column))
+    partly_seen = {_folded(name) for (name,) in rows(_PARTLY_SEEN_SQL)}
     columns: dict[str, list[Column]] = {}
     for table_name, column, type_name, extra in rows(_COLUMNS_SQL):
+        if _folded(table_name) in partly_seen:
+            continue
         # DEFAULT_GENERATED is but a default.
         words = _text(extra).lower().replace("default_generated", "")
         computed = "generated" in words or "persistent" in words or "on update" in words
