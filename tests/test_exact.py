@@ -426,6 +426,31 @@ def test_a_witness_is_not_among_the_statements(shop):
     assert first.fills == 1
 
 
+def test_a_witness_that_may_not_be_read_leaves_the_transaction_alone(postgresql):
+    """Who may read the columns of WHERE but not the key gets the page that Django gives."""
+    from django.db import connections, transaction
+
+    category = Category.objects.using(postgresql).create(name="a")
+    products(postgresql).create(name="p", category=category, price=1)
+    with connections[postgresql].cursor() as cursor:
+        cursor.execute("CREATE ROLE narrow LOGIN")
+        cursor.execute("GRANT SELECT (category_id) ON shop_product TO narrow")
+    wrapper = connections[postgresql].copy("narrow")
+    wrapper.settings_dict = {**wrapper.settings_dict, "USER": "narrow"}
+    connections["narrow"] = wrapper
+    try:
+        with transaction.atomic(using="narrow"), seen("narrow") as result:
+            for _ in range(2):
+                assert products("narrow").filter(category=category).count() == 1
+        assert result.not_filled["no_witnesses"] == 2
+    finally:
+        wrapper.close()
+        del connections["narrow"]
+        with connections[postgresql].cursor() as cursor:
+            cursor.execute("DROP OWNED BY narrow")
+            cursor.execute("DROP ROLE narrow")
+
+
 def test_more_rows_than_can_be_named_are_a_table(shop):
     Tag.objects.using(shop).bulk_create([Tag(word=f"w{number}") for number in range(3)])
     category = Category.objects.using(shop).create(name="large")

@@ -12,6 +12,8 @@ from ..ranges import is_range, plain_range
 from ..rules import Column, ForeignKey
 from .base import FAILED, IDLE, OPEN, UNKNOWN, Catalog, Driver, ServerFacts, Session, Table
 
+_SAVEPOINT = "django_cache_me"
+
 
 class PostgreSQLDriver(Driver):
     vendor = "postgresql"
@@ -101,6 +103,20 @@ class PostgreSQLDriver(Driver):
 
     def read_catalog(self, wrapper: BaseDatabaseWrapper) -> Catalog:
         return _read_catalog(wrapper)
+
+    def read_rows(self, raw: Any, sql: str, params: tuple[Any, ...]) -> list[Any]:
+        if raw.autocommit and self.status(raw) == IDLE:
+            return super().read_rows(raw, sql, params)
+        # An error (a privilege, a timeout) would end the page's transaction.
+        with raw.cursor() as cursor:
+            cursor.execute(f"SAVEPOINT {_SAVEPOINT}")
+            try:
+                return super().read_rows(raw, sql, params)
+            except Exception:
+                cursor.execute(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+                raise
+            finally:
+                cursor.execute(f"RELEASE SAVEPOINT {_SAVEPOINT}")
 
     def ask_server(self, wrapper: BaseDatabaseWrapper) -> ServerFacts:
         return _ask_server(wrapper.connection)
