@@ -17,6 +17,9 @@ from tests.processes import Worker
 from . import load
 from .budget import SECONDS, Budget
 
+#: Commits of each writer, and kills: as many as it takes time for, on a slow machine too.
+LEAST = 6
+
 
 @pytest.fixture
 def alias(court, tmp_path):
@@ -47,13 +50,20 @@ def session(alias, path, processes, seconds):
 
 
 def test_no_read_is_older_than_what_was_published(alias, tmp_path, request):
+    reads = hits = 0
     with workers(4) as processes:
-        commits, found, at_rest = session(alias, tmp_path / "numbers", processes, SECONDS)
-    reads, hits = (sum(one[name] for one in found) for name in ("reads", "hits"))
+        for _ in range(10):  # one will do, unless the machine is busy otherwise
+            commits, found, at_rest = session(alias, tmp_path / "numbers", processes, SECONDS)
+            reads, hits = (
+                number + sum(one[name] for one in found)
+                for name, number in (("reads", reads), ("hits", hits))
+            )
+            assert [one["wrong"] for one in found] == [[], []]
+            assert at_rest == []
+            if min(commits) >= LEAST:
+                break
     print(f"{request.node.name}: {sum(commits)} commits, {reads} reads, {hits} hits")
-    assert [one["wrong"] for one in found] == [[], []]
-    assert at_rest == []
-    assert min(commits) > 5
+    assert min(commits) >= LEAST
     assert hits > reads / 50, "a judge of misses judges nothing"
 
 
@@ -88,7 +98,7 @@ def kill_writers(alias, path, processes, budget, seed=3):
     parent, *readers = processes
     chance = random.Random(seed)
     kills, wrong = 0, []
-    while not budget.is_spent and not wrong:
+    while not (budget.is_spent and kills >= LEAST) and not wrong:
         write = f"load.write_numbers('{alias}', '{path}', {kills % load.WRITERS}, 9)"
         instant = chance.choice(["at random", DECLARED, COMMITTED, COMMITTED, BUMPED])
         if instant == "at random":
@@ -112,7 +122,7 @@ def test_nothing_is_stale_after_kills(alias, tmp_path, request):
         kills, wrong = kill_writers(alias, tmp_path / "numbers", processes, Budget())
     print(f"{request.node.name}: {kills} kills")
     assert wrong == []
-    assert kills > 5
+    assert kills >= LEAST
 
 
 @NOT_THE_ROLLBACK_JOURNAL

@@ -35,7 +35,7 @@ def test_every_read_is_what_the_database_says(court, request):
     )
     @given(st.lists(NUMBERS, min_size=STEPS, max_size=STEPS))
     def judge(steps):
-        if budget.is_spent:
+        if budget.is_spent and tried["programs"] >= 2:
             return
         program = Program(court)
         with begun(court):
@@ -67,7 +67,7 @@ def test_it_finds_a_planted_defect(court, defect):
     if defect == "forget other people's commits" and wrapper.vendor == "sqlite":
         pytest.skip("nobody else can commit while a transaction of SQLite has written")
     chance = random.Random(5)
-    budget = Budget(180)
+    budget = Budget(400)
     with planted(defect), pytest.raises(Mismatch):
         while not budget.is_spent:
             steps = [tuple(chance.randrange(2**16) for _ in range(4)) for _ in range(STEPS)]
