@@ -6,7 +6,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.signals import setting_changed
-from django.dispatch import receiver
 
 PREFIX = "DJANGO_CACHE_ME_"
 
@@ -32,6 +31,8 @@ DEFAULTS: dict[str, Any] = {
 #: Values of one state of Django's settings: ``override_settings`` puts another holder in its place.
 _values: dict[str, Any] = {}
 _holder: Any = None
+#: Django's ``CACHES`` as it was last seen.
+_caches: Any = None
 #: Another one whenever these values are forgotten; for what is worked out from them.
 revision = object()
 #: Django's lazy settings keep their holder and the values that were asked for in this dict, always the same
@@ -61,11 +62,24 @@ def of_django(name: str, *default: Any) -> Any:
         return getattr(settings, name, *default)
 
 
-@receiver(setting_changed, dispatch_uid="django_cache_me.conf")
-def _forget(setting: str, **kwargs: Any) -> None:
+def moment() -> object:
+    """Stands for our settings and ``CACHES`` as they are now: another object once one of them may differ."""
+    global _caches
+    if _lazy.get("_wrapped") is not _holder or _lazy.get("CACHES", moment) is not _caches:
+        forget()
+        setting("CACHE")
+        _caches = settings.CACHES
+    return revision
+
+
+def forget(**kwargs: Any) -> None:
+    """What was worked out from the settings is not believed any more."""
     global revision
     _values.clear()
     revision = object()
+
+
+setting_changed.connect(forget, dispatch_uid="django_cache_me.conf")
 
 
 def is_on() -> bool:

@@ -47,6 +47,7 @@ class ConnectionState:
         "overlay",
         "raw",
         "schema_version",
+        "single_writes",
         "snapshot_exists",
         "special_transaction",
         "unfinished_cursors",
@@ -63,6 +64,8 @@ class ConnectionState:
         self.unfinished_cursors = 0
         #: COMMITTED, SNAPSHOT or OTHER; "" until it is asked for.
         self.view = ""
+        #: The writers' own: the short way of statements that are commits of their own, if it is known.
+        self.single_writes: Any = None
         self.end_transaction()
 
     @property

@@ -67,6 +67,18 @@ class ObservedCursor:
         text = sql if type(sql) is str else self._text(sql)
         script = read_script(text, own.driver.dialect)
         if not script.only_reads or script.functions:
+            single = own.state.single_writes
+            is_fresh = own.announcement is None and not own.unfinished and not own.written
+            if single is not None and is_fresh and len(args) == 1 and not kwargs:
+                intent = single.declare(own.state, text, args[0])
+                if intent is not None:
+                    try:
+                        result = own.cursor.execute(sql, args[0])
+                    except BaseException:
+                        single.end(own.state, intent)
+                        raise
+                    single.finish(intent)
+                    return result
             execution = Execution(script, text, (args[0],) if args else ((),))
             return self._observe(execution, own.cursor.execute, (sql, *args), kwargs)
         # What _read() does.

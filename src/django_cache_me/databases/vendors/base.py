@@ -63,6 +63,11 @@ class Driver:
         """Whether a writing statement of ``kind`` commits itself, given that no transaction is open."""
         raise NotImplementedError
 
+    def commits_at_once(self, raw: Any, script: Script) -> bool:
+        """Whether it is sure that no transaction is open, and that ``script``, which writes, commits before the
+        driver's ``execute`` returns."""
+        return False
+
     def executed(self, raw: Any, script: Script, succeeded: bool) -> None:
         """Told after each statement, where the driver itself keeps no count of transactions."""
 
@@ -123,6 +128,10 @@ class Driver:
 
     def has_connected(self, wrapper: BaseDatabaseWrapper) -> None:
         """Told as soon as ``wrapper`` has a new connection."""
+
+    def identity_ends(self, wrapper: BaseDatabaseWrapper) -> float:
+        """Until when (monotonic, s) an open connection's identity is believed without another look at it."""
+        return float("inf")
 
     def other_databases(self, database: str, schemas: Iterable[str]) -> set[str]:
         """The identities of ``schemas`` on the server of ``database``, but for that one."""
