@@ -106,7 +106,7 @@ PyRef on_manager(RecordedMethod* method, PyObject* const* args, std::size_t coun
   if (!PyDict_CheckExact(hints)) return PyRef();
   const std::shared_ptr<Node> root = Node::root_of(model);
   if (method->method == Method::all) {
-    if (count != 1 || kwnames != nullptr) return PyRef();
+    if (!root->is_wanted || count != 1 || kwnames != nullptr) return PyRef();
     const PyRef chain = make_chain(root, nullptr, {});
     if (!chain) return PyRef();
     return new_queryset(querysets, chain.get(), nullptr, model, manager.get(names.db), hints, false);

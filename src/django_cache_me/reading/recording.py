@@ -25,6 +25,7 @@ from django.db.models.signals import post_init, pre_init
 from django.db.utils import DEFAULT_DB_ALIAS
 
 from .. import _engine, conf
+from ..registry import cache_me_registry
 from . import epoch, learning, proving
 from .building import add_known_related_objects
 from .fetch import fetch
@@ -55,7 +56,6 @@ def install() -> None:
             _put(_managers_class(), name, getattr(Manager, name), on_manager=True)
     _copy_methods_to_managers()
     setattr(QuerySet, "_query", _engine.query_attribute())
-    setattr(QuerySet, "_clone", _cloning(QuerySet._clone))  # type: ignore[attr-defined]
     setattr(QuerySet, "prefetch_related", _prefetching(QuerySet.prefetch_related))
     for name in ("__getstate__", "__deepcopy__"):
         setattr(QuerySet, name, _materialising(getattr(QuerySet, name)))
@@ -303,10 +303,13 @@ def rows(queryset: Any) -> list[Any]:
 def _get_queryset(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def get_queryset(self: Any) -> Any:
+        model = self.model
+        if model is None or cache_me_registry.get_options(model) is None:
+            return original(self)  # no plan would ever be learnt
         cls = self._queryset_class
-        if _engine.is_recording() and _engine.is_plain_class(cls) and self.model is not None:
-            chain = _engine.root_chain(self.model)
-            return _engine.new_queryset(cls, chain, None, self.model, self._db, self._hints, False)
+        if _engine.is_recording() and _engine.is_plain_class(cls):
+            chain = _engine.root_chain(model)
+            return _engine.new_queryset(cls, chain, None, model, self._db, self._hints, False)
         return original(self)
 
     return get_queryset
@@ -326,15 +329,13 @@ def _using(original: Callable[..., Any], get_queryset: Callable[..., Any]) -> Ca
     return using
 
 
-def _cloning(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def _clone(self: Any, *args: Any, **kwargs: Any) -> Any:
-        chain = self.__dict__.get(CHAIN)
-        if chain is None or args or kwargs or not _engine.is_plain_class(type(self)):
-            return original(self, *args, **kwargs)
-        return _engine.new_queryset(type(self), chain, self.__dict__, None, None, None, True)
-
-    return _clone
+def clone_of(queryset: Any) -> Any:
+    """What ``_clone`` makes of a queryset with a chain; None: it's for Django to do."""
+    cls = type(queryset)
+    if not _engine.is_plain_class(cls):
+        return None
+    own = queryset.__dict__
+    return _engine.new_queryset(cls, own[CHAIN], own, None, None, None, True)
 
 
 def _prefetching(original: Callable[..., Any]) -> Callable[..., Any]:
