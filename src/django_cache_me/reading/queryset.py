@@ -19,7 +19,7 @@ from .callable_twin import callable_queryset, queryset_with_policy
 from .explanation import explain_cache
 from .fetch import fetch
 from .policy import NO_CACHE, PERMANENT, POLICY, Policy, cache_for
-from .replaying import CHAIN
+from .replaying import CHAIN, is_recorded
 
 
 def install() -> None:
@@ -28,6 +28,7 @@ def install() -> None:
         return
     bypass.install()
     setattr(QuerySet, POLICY, None)
+    setattr(QuerySet, CHAIN, None)
     setattr(QuerySet, "_fetch_all", _fetching(QuerySet._fetch_all))
     setattr(QuerySet, "_clone", _cloning(QuerySet._clone))  # type: ignore[attr-defined]
     setattr(QuerySet, "explain", _explaining(QuerySet.explain))
@@ -65,7 +66,7 @@ def _fetching(original: Callable[[Any], None]) -> Callable[[Any], None]:
     @functools.wraps(original)
     def _fetch_all(self: Any) -> None:
         if self._result_cache is None:
-            if CHAIN in self.__dict__:
+            if self._cache_me_chain is not None and is_recorded(self):
                 self._result_cache = recording.rows(self)
             elif capturing.under_way and capturing.is_capturing():
                 raise capturing.Captured(queryset=self)
@@ -90,7 +91,7 @@ def _explaining(original: Callable[..., str]) -> Callable[..., str]:
 def _cloning(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def _clone(self: Any) -> Any:
-        if CHAIN in self.__dict__:
+        if self._cache_me_chain is not None and is_recorded(self):
             clone = recording.clone_of(self)
             if clone is not None:
                 return clone

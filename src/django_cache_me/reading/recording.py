@@ -31,7 +31,7 @@ from .building import add_known_related_objects
 from .fetch import fetch
 from .ground import ground_of, may_hit
 from .instances import key_name
-from .replaying import CHAIN, CLONED, DJANGOS, ENDING, materialise, twin_of
+from .replaying import CHAIN, CLONED, DJANGOS, ENDING, is_recorded, materialise, twin_of
 
 #: What makes a step, and what ends a chain; on managers too, which is where most chains begin.
 _STEPS = (
@@ -341,10 +341,9 @@ def clone_of(queryset: Any) -> Any:
 def _prefetching(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def prefetch_related(self: Any, *lookups: Any) -> Any:
-        own = self.__dict__
         # No recorded step makes a combined query or a filtered relation, which is what Django looks for.
         plain = lookups == (None,) or all(type(lookup) is str for lookup in lookups)
-        if CHAIN not in own or not plain or own["_sticky_filter"]:
+        if not is_recorded(self) or not plain or self._sticky_filter:
             return original(self, *lookups)
         clone = self._chain()
         if lookups == (None,):
@@ -359,11 +358,13 @@ def _prefetching(original: Callable[..., Any]) -> Callable[..., Any]:
 def _materialising(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def method(self: Any, *args: Any) -> Any:
-        if CHAIN in self.__dict__:
+        if is_recorded(self):
             if original.__name__ == "__deepcopy__":
                 return original(twin_of(self), *args)  # without results, so this one stays recorded
             self._fetch_all()
             materialise(self)
+        elif self._cache_me_chain is not None:
+            del self._cache_me_chain  # it was given a Query
         return original(self, *args)
 
     return method
@@ -371,6 +372,6 @@ def _materialising(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _asking_the_twin(original: Any) -> property:
     def get(self: Any) -> Any:
-        return original.fget(twin_of(self) if CHAIN in self.__dict__ else self)
+        return original.fget(twin_of(self) if is_recorded(self) else self)
 
     return property(functools.wraps(original.fget)(get))

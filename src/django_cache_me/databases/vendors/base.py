@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from enum import Enum
 from types import MappingProxyType
@@ -11,6 +12,7 @@ from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.safestring import SafeString
 
+from ... import conf
 from ..declared import declared
 from ..rules import Column, ForeignKey, Rules
 from ..statements import Script
@@ -308,19 +310,31 @@ class ServerFacts(NamedTuple):
     is_new: bool
 
 
+_SETTINGS_KEY = "_cache_me_settings_key"
+
+
 def settings_key(wrapper: BaseDatabaseWrapper) -> tuple[Any, ...]:
-    """All of the project's settings that shape what this connection answers."""
+    """All of the project's settings that shape what this connection answers; the same object while they stay."""
     own = wrapper.settings_dict
-    return (
+    named = (own.get("NAME"), own.get("HOST"), own.get("PORT"), own.get("USER"))
+    sources = (named, wrapper.timezone_name, conf.of_django("USE_TZ"))
+    known = wrapper.__dict__.get(_SETTINGS_KEY)
+    if known is not None and known[0] == sources and known[1] == own.get("OPTIONS"):
+        found: tuple[Any, ...] = known[2]
+        return found
+    made = (
         type(wrapper).__module__,
-        str(own.get("NAME")),
-        str(own.get("HOST")),
-        str(own.get("PORT")),
-        str(own.get("USER")),
+        *map(str, named),
         repr(sorted((own.get("OPTIONS") or {}).items(), key=str)),
         str(wrapper.timezone_name),
         bool(settings.USE_TZ),
     )
+    try:
+        options = copy.deepcopy(own.get("OPTIONS"))
+    except Exception:  # whatever stands in there
+        return made
+    wrapper.__dict__[_SETTINGS_KEY] = (sources, options, made)
+    return made
 
 
 def digest(*parts: Any) -> str:
