@@ -42,16 +42,25 @@ _lazy: dict[str, Any] = object.__getattribute__(settings, "__dict__")
 
 def setting(name: str) -> Any:
     """The value of ``DJANGO_CACHE_ME_<name>`` now, or its default."""
-    global _holder, revision
+    global _holder
     holder = _lazy.get("_wrapped")
     if holder is not _holder:
-        _values.clear()
-        _holder, revision = holder, object()
+        forget()
+        _holder = holder
     try:
         return _values[name]
     except KeyError:
         value = _values[name] = getattr(settings, PREFIX + name, DEFAULTS[name])
         return value
+
+
+def all_settings() -> dict[str, Any]:
+    """All our settings as they are now, for who asks for several. What is given stays as it is."""
+    setting("ON")
+    values = _values
+    if len(values) < len(DEFAULTS):
+        values = {name: setting(name) for name in DEFAULTS}
+    return values
 
 
 def of_django(name: str, *default: Any) -> Any:
@@ -74,9 +83,8 @@ def moment() -> object:
 
 def forget(**kwargs: Any) -> None:
     """What was worked out from the settings is not believed any more."""
-    global revision
-    _values.clear()
-    revision = object()
+    global _values, revision
+    _values, revision = {}, object()
 
 
 setting_changed.connect(forget, dispatch_uid="django_cache_me.conf")

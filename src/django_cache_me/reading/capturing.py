@@ -22,11 +22,17 @@ class Captured(BaseException):
 
 #: How many captures are under way in all threads: most of the time there's nothing to look for.
 under_way = 0
-_local = threading.local()
+
+
+class _ThisThread(threading.local):
+    capturing = False
+
+
+_local = _ThisThread()
 
 
 def is_capturing() -> bool:
-    return under_way > 0 and getattr(_local, "capturing", False)
+    return under_way > 0 and _local.capturing
 
 
 def capture(method: Callable[[], Any]) -> Captured | None:

@@ -85,6 +85,11 @@ def is_unencodable(layout: Layout) -> None:
         _known.clear()
 
 
+def unencodable_layouts() -> int:
+    """How many there are: what was known of layouts before another came doesn't count."""
+    return len(_unencodable)
+
+
 def _layout(compiler: Any, expressions: list[Any], fields: list[Any]) -> Layout:
     converters = compiler.get_converters(expressions)
     own = frozenset(position for position, (chain, _) in converters.items() if _first_own(chain) < len(chain))

@@ -63,6 +63,8 @@ def permanent_cache(self: QuerySet[Any]) -> QuerySet[Any]:
 
 
 def _fetching(original: Callable[[Any], None]) -> Callable[[Any], None]:
+    others = cache_me_registry.others
+
     @functools.wraps(original)
     def _fetch_all(self: Any) -> None:
         if self._result_cache is None:
@@ -70,7 +72,7 @@ def _fetching(original: Callable[[Any], None]) -> Callable[[Any], None]:
                 self._result_cache = recording.rows(self)
             elif capturing.under_way and capturing.is_capturing():
                 raise capturing.Captured(queryset=self)
-            elif self._cache_me_policy is not None or cache_me_registry.get_options(self.model) is not None:
+            elif self.model not in others or self._cache_me_policy is not None:
                 self._result_cache = fetch(self)
         original(self)  # fetches if nothing was fetched yet; then prefetches related objects
 

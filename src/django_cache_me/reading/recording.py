@@ -301,9 +301,13 @@ def rows(queryset: Any) -> list[Any]:
 
 
 def _get_queryset(original: Callable[..., Any]) -> Callable[..., Any]:
+    others = cache_me_registry.others
+
     @functools.wraps(original)
     def get_queryset(self: Any) -> Any:
         model = self.model
+        if model in others:
+            return original(self)
         if model is None or cache_me_registry.get_options(model) is None:
             return original(self)  # no plan would ever be learnt
         cls = self._queryset_class

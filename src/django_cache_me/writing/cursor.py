@@ -9,7 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ..databases.connection import SNAPSHOT, ConnectionState, view_of
 from ..databases.drivers import IDLE, Driver
 from ..databases.identity import is_to_be_asked
-from ..databases.statements import COPY, UNREADABLE, Script, read_script
+from ..databases.statements import COPY, SCRIPTS, UNREADABLE, Script, read_script
 from .announcement import Announcement, announce
 from .execution import Execution
 from .write_set import add_writes, clock_of
@@ -79,7 +79,8 @@ class ObservedCursor:
     def execute(self, sql: Any, *args: Any, **kwargs: Any) -> Any:
         own = self._own
         text = sql if type(sql) is str else self._text(sql)
-        script = read_script(text, own.driver.dialect)
+        dialect = own.driver.dialect
+        script = SCRIPTS[dialect].get(text) or read_script(text, dialect)
         if not script.only_reads or script.functions:
             single = own.state.single_writes
             is_fresh = own.announcement is None and not own.unfinished and not own.written

@@ -211,6 +211,8 @@ class Catalog:
         )
         #: The writers' own: what they have worked out from this catalog, by text.
         self.write_plans: dict[Any, Any] = {}
+        #: And the readers'.
+        self.read_plans: dict[Any, Any] = {}
 
     def may_write(self, functions: Iterable[str]) -> bool:
         """Whether one of ``functions`` (as the scanner names them) may write."""
