@@ -460,8 +460,7 @@ void register_recorder(nb::module_& module) {
         root->is_wanted = true;
         return given(make_chain(root, nullptr, {}));
       },
-      "model"_a,
-      nb::sig("def root_chain(model: typing.Any) -> typing.Any"));
+      "model"_a, nb::sig("def root_chain(model: typing.Any) -> typing.Any"));
   module.def(
       "node_of", [](nb::handle chain) { return chain_of(chain).node; }, "chain"_a,
       nb::sig("def node_of(chain: typing.Any) -> Node"));

@@ -15,8 +15,9 @@ void register_single_writes(nb::module_& module) {
   using namespace cache_me;
   using namespace cache_me::python;
 
-  nb::class_<SingleWrites>(module, "SingleWrites",
-                           "Statements of one connection that are commits of their own, and write known rows.")
+  nb::class_<SingleWrites>(
+      module, "SingleWrites",
+      "Statements of one connection that are commits of their own, and write known rows.")
       .def(
           "__init__",
           [](SingleWrites* self, std::shared_ptr<VersionTable> table, std::uint64_t schema,
@@ -27,16 +28,16 @@ void register_single_writes(nb::module_& module) {
           "table"_a, "schema"_a, "version"_a, "session"_a, "settles_with_owner"_a)
       .def(
           "declare",
-          [](const SingleWrites& self, const WriteRule& rule, nb::handle parameters, const nb::bytes& others) {
+          [](const SingleWrites& self, const WriteRule& rule, nb::handle parameters,
+             const nb::bytes& others) {
             return self.declare(rule, PythonParameters(parameters.ptr()), unpack(others));
           },
           "rule"_a, "parameters"_a, "others"_a,
           "The declared intent of a statement with these parameters, which bumps the others (packed) too; "
           "None: not by this way.")
       .def(
-          "finish",
-          [](const SingleWrites& self, Intent& intent) { return self.finish(std::move(intent)); }, "intent"_a,
-          "Bump and withdraw. False: bump everything, where the file is now.")
+          "finish", [](const SingleWrites& self, Intent& intent) { return self.finish(std::move(intent)); },
+          "intent"_a, "Bump and withdraw. False: bump everything, where the file is now.")
       .def(
           "keep",
           [](const SingleWrites& self, Intent& intent) { return self.table().keep(std::move(intent)); },

@@ -162,13 +162,13 @@ def _finish_a_single_write_early() -> Any:
 
     return _both(
         mock.patch.object(single.SingleWrites, "declare", declare_and_finish),
-        mock.patch.object(single.SingleWrites, "finish", lambda self, intent: None),
+        mock.patch.object(single.SingleWrites, "finish", return_value=None),
     )
 
 
 def _go_the_long_way() -> Any:
     """Most defects are planted in the long way of writes."""
-    return mock.patch.object(single.SingleWrites, "declare", lambda self, *args: None)
+    return mock.patch.object(single.SingleWrites, "declare", return_value=None)
 
 
 @contextlib.contextmanager

@@ -1,12 +1,12 @@
 // Statements that are commits of their own: from what one of them writes to its intent, and to its bump, in
 // one call each.
 //
-// What is declared is the same as by the long way: the rule's dependencies and `others`. The long way looks at
-// the schema's version before the statement's tables are looked up, again just before the commit, and after
-// it. Here the first two are one: the rule was made under `version`, nothing but declare() stands between
-// this look and the commit. A DDL commit that is over before it shows in the version, one that is under way as
-// an intent, and either means the long way. A DDL commit that begins after it shows in finish(), before the
-// statement has returned to its caller.
+// What is declared is the same as by the long way: the rule's dependencies and `others`. The long way looks
+// at the schema's version before the statement's tables are looked up, again just before the commit, and
+// after it. Here the first two are one: the rule was made under `version`, nothing but declare() stands
+// between this look and the commit. A DDL commit that is over before it shows in the version, one that is
+// under way as an intent, and either means the long way. A DDL commit that begins after it shows in finish(),
+// before the statement has returned to its caller.
 #pragma once
 
 #include <memory>
@@ -32,7 +32,8 @@ class SingleWrites {
         settles_with_owner_(settles_with_owner) {}
 
   // The intent of a statement of that rule, declared; `others` is bumped too. Nothing: it isn't, and the long
-  // way has to be gone (the schema is another, the file was replaced, no record is free, too much is written).
+  // way has to be gone (the schema is another, the file was replaced, no record is free, too much is
+  // written).
   std::optional<Intent> declare(const WriteRule& rule, const Parameters& parameters,
                                 std::span<const Dependency> others) const;
 

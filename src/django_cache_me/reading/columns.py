@@ -1,8 +1,8 @@
 """What follows from a compiled query's columns: the layout of its rows, and what builds its results.
 
-To look at each column of each query is most of what a miss costs. Where the columns are a model's own (all, or
-those that ``only()`` and ``defer()`` leave), they follow from the model, and what was found for them is kept with the
-connection, for as long as the settings stay.
+To look at each column of each query is most of what a miss costs. Where the columns are a model's own (all,
+or those that ``only()`` and ``defer()`` leave), they follow from the model, and what was found for them is
+kept with the connection, for as long as the settings stay.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ class Store:
     def single_writes(
         self, schema: int, reading: Reading, session: bytes, ends_with_process: bool
     ) -> _engine.SingleWrites | None:
-        """The engine's short way from a statement to its intent, under that ``reading`` of ``schema``'s version.
+        """The engine's short way from a statement to its intent, under that version of ``schema``.
 
         None: there is none to this store.
         """

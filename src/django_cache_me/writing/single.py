@@ -1,12 +1,12 @@
 """Statements that are commits of their own and write known rows: nearly all that ``Model.save()`` sends.
 
-The observer's long way (cursor.py, write_set.py, announcement.py) works out anew for each statement what all of
-a connection have in common: whose database it is, its store, the schema's version, the catalog. What was found
-so is kept here, and the engine goes by it from a text's rule to the declared intent in one call. It's believed
-only while all that it was worked out of stands; in any doubt it's the long way.
+The observer's long way (cursor.py, write_set.py, announcement.py) works out anew for each statement what all
+of a connection have in common: whose database it is, its store, the schema's version, the catalog. What was
+found so is kept here, and the engine goes by it from a text's rule to the declared intent in one call. It's
+believed only while all that it was worked out of stands; in any doubt it's the long way.
 
-Proof that both ways declare and bump the same: the plan is the long way's own, kept by text, under the
-same catalog. It was told row by row then, so the text alone allows it; what else has to hold is looked at for each
+Proof that both ways declare and bump the same: the plan is the long way's own, kept by text, under the same
+catalog. It was told row by row then, so the text alone allows it; what else has to hold is looked at for each
 statement: no transaction is open, nothing is unsaid of an earlier one, the session is as the server said it,
 settings, registry, store and database are the same, and the schema's version (``single_writes.hpp``).
 """
@@ -38,7 +38,9 @@ class SingleWrites:
 
     __slots__ = ("_engine", "_moment", "_plans", "_store", "_until")
 
-    def __init__(self, engine: _engine.SingleWrites, store: Store, plans: dict[Any, Any], until: float) -> None:
+    def __init__(
+        self, engine: _engine.SingleWrites, store: Store, plans: dict[Any, Any], until: float
+    ) -> None:
         self._moment = conf.moment()
         self._engine = engine
         self._store = store
@@ -83,7 +85,7 @@ def remember(
     catalog: Catalog,
     execution: Execution,
 ) -> None:
-    """``execution`` goes the long way and is told row by row: may the next one of its text go the short way?"""
+    """``execution`` goes the long way and is told row by row; the next one may go the short way."""
     driver = state.driver
     assert driver is not None
     if not driver.commits_at_once(state.raw, execution.script) or state.schema_version is None:

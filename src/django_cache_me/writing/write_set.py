@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .. import _engine, conf
+from .. import conf
 from ..databases.catalog import Catalog, catalog_of, forget
 from ..databases.connection import MOST_WRITTEN, SNAPSHOT, ConnectionState, store_for, view_of
 from ..databases.drivers import UNKNOWN

@@ -66,8 +66,8 @@ class Driver:
         raise NotImplementedError
 
     def commits_at_once(self, raw: Any, script: Script) -> bool:
-        """Whether it is sure that no transaction is open, and that ``script``, which writes, commits before the
-        driver's ``execute`` returns."""
+        """Whether it is sure that no transaction is open, and that ``script``, which writes, commits before
+        the driver's ``execute`` returns."""
         return False
 
     def executed(self, raw: Any, script: Script, succeeded: bool) -> None:
@@ -316,7 +316,7 @@ _SETTINGS_KEY = "_cache_me_settings_key"
 
 
 def settings_key(wrapper: BaseDatabaseWrapper) -> tuple[Any, ...]:
-    """All of the project's settings that shape what this connection answers; the same object while they stay."""
+    """All of the project's settings that shape what this connection answers; one object while they stay."""
     own = wrapper.settings_dict
     named = (own.get("NAME"), own.get("HOST"), own.get("PORT"), own.get("USER"))
     sources = (named, wrapper.timezone_name, conf.of_django("USE_TZ"))
