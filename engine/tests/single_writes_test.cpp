@@ -27,13 +27,13 @@ class OneParameter : public Parameters {
 class SingleWritesTest : public VersionTableTest {
  protected:
   SingleWritesTest() : table_(open()) {
-    auto facts = std::make_shared<TableFacts>();
-    facts->name = "p";
-    facts->columns = {{"id", ValueType::integer, 0, false}, {"name", ValueType::text, 0, false}};
-    facts->primary_key = {"id"};
-    const TokenStream stream = tokenize_sql("UPDATE p SET name = 'x' WHERE id = %s", Dialect::postgresql);
-    rule_ = std::make_unique<WriteRule>(stream, scan_sql(stream).statements.front(),
-                                        TableFactsByName{{"p", facts}});
+    TableFacts facts{"product", {}, {"id"}, {}};
+    facts.columns = {{"id", ValueType::integer, 0, false}, {"name", ValueType::text, 0, false}};
+    TableFactsByName tables;
+    tables.emplace("product", std::make_shared<TableFacts>(std::move(facts)));
+    const TokenStream stream =
+        tokenize_sql("UPDATE product SET name = 'x' WHERE id = %s", Dialect::postgresql);
+    rule_ = std::make_unique<WriteRule>(stream, scan_sql(stream).statements.front(), tables);
   }
 
   SingleWrites under(std::uint64_t version) const {
@@ -45,7 +45,7 @@ class SingleWritesTest : public VersionTableTest {
   }
   static Dependency row() {
     const KnownValue key[] = {{ValueType::integer, 5, {}}};
-    return row_dependency("p", key);
+    return row_dependency("product", key);
   }
 
   Table table_;
