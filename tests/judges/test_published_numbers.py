@@ -71,7 +71,6 @@ NOT_THE_ROLLBACK_JOURNAL = pytest.mark.parametrize("court", ["sqlite-wal", "post
         ("postgresql", "forget a label"),
         ("postgresql", "forget the row"),
         ("sqlite-wal", "finish a single write early"),
-        ("postgresql", "finish a single write early"),
     ],
     indirect=["court"],
 )
