@@ -17,6 +17,7 @@ DECLARED, COMMITTED, BUMPED = "declared", "committed", "bumped"
 def do(what: str, when: str, commits: int = 1) -> None:
     """Be killed or stopped at that instant of the nth commit from now that has written."""
     from django_cache_me.writing import announcement, cursor, observer
+    from django_cache_me.writing.single import SingleWrites
 
     left = itertools.count(commits - 1, -1)
 
@@ -27,10 +28,11 @@ def do(what: str, when: str, commits: int = 1) -> None:
     if when == DECLARED:
         for module in (cursor, observer):
             setattr(module, "announce", _after(module.announce, act))
+        setattr(SingleWrites, "declare", _after(SingleWrites.declare, act))
     else:
         wrap = _before if when == COMMITTED else _after
-        cls = announcement.Announcement
-        setattr(cls, "finish", wrap(cls.finish, act))
+        for cls in (announcement.Announcement, SingleWrites):
+            setattr(cls, "finish", wrap(cls.finish, act))
 
 
 def _after(original: Callable[..., Any], act: Callable[[], None]) -> Callable[..., Any]:

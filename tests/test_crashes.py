@@ -65,14 +65,17 @@ def reader(alias):
 WRITES = {
     "autocommit": "Category.objects.using('{0}').update(name='b')",
     "atomic": "transaction.atomic(using='{0}')(lambda: Category.objects.using('{0}').update(name='b'))()",
+    # The second of these goes the short way (writing/single.py).
+    "saves": "[one.save() for one in [Category.objects.using('{0}').get()] for one.name in ('a', 'b')]",
 }
+COMMITS = {"saves": 2}
 
 
 @pytest.mark.parametrize("write", WRITES)
 @pytest.mark.parametrize("instant", [DECLARED, COMMITTED, BUMPED])
 def test_a_writer_killed_in_its_commit(alias, reader, instant, write):
     with Worker() as writer:
-        writer.ask(f"do('{DIE}', '{instant}')")
+        writer.ask(f"do('{DIE}', '{instant}', {COMMITS.get(write, 1)})")
         writer.send(WRITES[write].format(alias))
         writer.process.wait(timeout=20)
         expected = ["a"] if instant == DECLARED else ["b"]

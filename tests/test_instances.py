@@ -13,7 +13,7 @@ from django.db import connections, models
 from django.db.models import Count, F, FilteredRelation, Prefetch, Q
 from django.db.models.signals import post_init, pre_init
 
-from django_cache_me.reading import building
+from django_cache_me.reading import columns
 from tests.looking import assert_hit, assert_miss
 from tests.shapes.models import (
     Child,
@@ -135,13 +135,13 @@ def test_instances_equal_djangos(shapes, shape, settings_off, monkeypatch, tier)
     with settings_off():
         truth = picture(ask())
     plans = []
-    original = building.building_plan
+    original = columns.building_of
 
-    def spy(queryset, compiler):
-        plans.append(original(queryset, compiler))
+    def spy(*given):
+        plans.append(original(*given))
         return plans[-1]
 
-    monkeypatch.setattr("django_cache_me.reading.fetch.building_plan", spy)
+    monkeypatch.setattr("django_cache_me.reading.fetch.building_of", spy)
     assert picture(assert_miss(shapes, ask)) == truth
     for _ in range(3):  # places are known after the first, decoded values after the second
         assert picture(assert_hit(shapes, ask)) == truth
@@ -155,9 +155,9 @@ def test_instances_equal_djangos(shapes, shape, settings_off, monkeypatch, tier)
 def test_which_tier_makes_instances(shapes, tier, monkeypatch):
     """They can't be told apart from outside, so that one falls back to the other isn't seen elsewhere."""
     plans = []
-    original = building.building_plan
+    original = columns.building_of
     monkeypatch.setattr(
-        "django_cache_me.reading.fetch.building_plan",
+        "django_cache_me.reading.fetch.building_of",
         lambda *given: plans.append(original(*given)) or plans[-1],
     )
     ask = lambda: list(Linked.objects.using(shapes).select_related("first", "target"))  # noqa: E731

@@ -6,7 +6,7 @@ import pytest
 from django.db.models import Count, F, Q, Sum, Value
 from django.db.models.functions import Concat, Upper
 
-from django_cache_me.reading import fetch
+from django_cache_me.reading import columns
 from tests.looking import assert_hit, assert_miss
 from tests.shapes.models import Linked, Plain, Target
 from tests.shop.fields import Money
@@ -103,13 +103,13 @@ def test_rows_equal_djangos(shapes, shape, settings_off, monkeypatch):
     with settings_off():
         truth = picture(ask())
     plans = []
-    original = fetch.rows_plan
+    original = columns.rows_plan
 
     def spy(queryset, alias, compiler):
         plans.append(original(queryset, alias, compiler))
         return plans[-1]
 
-    monkeypatch.setattr(fetch, "rows_plan", spy)
+    monkeypatch.setattr(columns, "rows_plan", spy)
     assert picture(assert_miss(shapes, ask)) == truth
     for _ in range(3):  # decoded values are kept after the second
         assert picture(assert_hit(shapes, ask)) == truth

@@ -455,8 +455,12 @@ void register_recorder(nb::module_& module) {
       nb::sig("def query_attribute() -> typing.Any"));
   module.def(
       "root_chain",
-      [](nb::handle model) { return given(make_chain(Node::root_of(model.ptr()), nullptr, {})); }, "model"_a,
-      nb::sig("def root_chain(model: typing.Any) -> typing.Any"));
+      [](nb::handle model) {
+        const std::shared_ptr<Node> root = Node::root_of(model.ptr());
+        root->is_wanted = true;
+        return given(make_chain(root, nullptr, {}));
+      },
+      "model"_a, nb::sig("def root_chain(model: typing.Any) -> typing.Any"));
   module.def(
       "node_of", [](nb::handle chain) { return chain_of(chain).node; }, "chain"_a,
       nb::sig("def node_of(chain: typing.Any) -> Node"));

@@ -58,7 +58,11 @@ struct Attributes {
     return found == nullptr ? Py_None : found;
   }
   bool is_true(PyObject* name) const noexcept { return get(name) == Py_True; }
-  const Chain* chain() const noexcept { return as_chain(get(names.chain)); }
+  // Null: it has a Query of its own, be it that somebody gave it one beside its chain.
+  const Chain* chain() const noexcept {
+    if (PyDict_GetItemWithError(dict.get(), names.query) != nullptr) return nullptr;
+    return as_chain(get(names.chain));
+  }
 };
 
 PyObject* call_original(RecordedMethod* method, PyObject* const* args, std::size_t flags, PyObject* kwnames) {
@@ -106,7 +110,7 @@ PyRef on_manager(RecordedMethod* method, PyObject* const* args, std::size_t coun
   if (!PyDict_CheckExact(hints)) return PyRef();
   const std::shared_ptr<Node> root = Node::root_of(model);
   if (method->method == Method::all) {
-    if (count != 1 || kwnames != nullptr) return PyRef();
+    if (!root->is_wanted || count != 1 || kwnames != nullptr) return PyRef();
     const PyRef chain = make_chain(root, nullptr, {});
     if (!chain) return PyRef();
     return new_queryset(querysets, chain.get(), nullptr, model, manager.get(names.db), hints, false);
@@ -125,7 +129,17 @@ PyRef on_manager(RecordedMethod* method, PyObject* const* args, std::size_t coun
   const PyRef list = attempt(*node, pointers.data(), {model, manager.get(names.db), hints, nullptr});
   PyRef answer = list ? answer_of(method->method, list.get()) : PyRef();
   if (answer) ++recorder().hits;
-  return answer;
+  if (answer || PyErr_Occurred() != nullptr || !root->is_wanted) return answer;
+  // A miss. Django's method would make this queryset and call its method, which would look a second time.
+  const PyRef chain = make_chain(root, nullptr, {});
+  const PyRef queryset =
+      chain ? new_queryset(querysets, chain.get(), nullptr, model, manager.get(names.db), hints, false)
+            : PyRef();
+  if (!queryset) return PyRef();
+  const std::size_t by_name = kwnames == nullptr ? 0 : static_cast<std::size_t>(PyTuple_GET_SIZE(kwnames));
+  std::vector<PyObject*> of_queryset(args, args + count + by_name);
+  of_queryset[0] = queryset.get();
+  return hand_over(recorder().face.end, method, of_queryset.data(), count, kwnames);
 }
 
 bool is_plain_read(const Attributes& queryset) {
@@ -221,9 +235,18 @@ bool ends_of(PyObject* key, PyObject* ends[2]) {
   return true;
 }
 
+// Asked without its __dict__, which makes everything slower that is done with it later: QuerySet itself has
+// None by that name.
+bool has_no_chain(PyObject* queryset) noexcept {
+  const PyRef chain = PyRef::steal(PyObject_GenericGetAttr(queryset, names.chain));
+  if (!chain) PyErr_Clear();
+  return as_chain(chain.get()) == nullptr;
+}
+
 PyObject* on_queryset(RecordedMethod* method, PyObject* const* args, std::size_t flags, PyObject* kwnames) {
   const std::size_t count = static_cast<std::size_t>(PyVectorcall_NARGS(flags));
   PyObject* queryset = args[0];
+  if (has_no_chain(queryset)) return call_original(method, args, flags, kwnames);
   const Attributes attributes(queryset);
   const Chain* chain = attributes.dict ? attributes.chain() : nullptr;
   const Plainness plainness =
@@ -320,6 +343,9 @@ PyTypeObject method_type = compat::blank_type();
 
 // --- _query ---
 
+// Not a data descriptor: whoever has a Query has it in its __dict__, and this is asked by those alone that
+// have none.
+
 struct QueryAttribute {
   PyObject_HEAD
 };
@@ -333,25 +359,8 @@ PyObject* get_query(PyObject* self, PyObject* queryset, PyObject*) {
   if (attributes.dict && attributes.chain() != nullptr) {
     return PyObject_CallFunctionObjArgs(recorder().face.materialise.get(), queryset, nullptr);
   }
-  PyObject* query = attributes.dict ? PyDict_GetItemWithError(attributes.dict.get(), names.query) : nullptr;
-  if (query == nullptr) {
-    PyErr_Format(PyExc_AttributeError, "'%.100s' object has no attribute '_query'",
-                 Py_TYPE(queryset)->tp_name);
-    return nullptr;
-  }
-  Py_INCREF(query);
-  return query;
-}
-
-int set_query(PyObject*, PyObject* queryset, PyObject* value) {
-  const Attributes attributes(queryset);
-  if (!attributes.dict) return -1;
-  if (PyDict_GetItemWithError(attributes.dict.get(), names.chain) != nullptr &&
-      PyDict_DelItem(attributes.dict.get(), names.chain) < 0) {
-    return -1;
-  }
-  if (value == nullptr) return PyDict_DelItem(attributes.dict.get(), names.query);
-  return PyDict_SetItem(attributes.dict.get(), names.query, value);
+  PyErr_Format(PyExc_AttributeError, "'%.100s' object has no attribute '_query'", Py_TYPE(queryset)->tp_name);
+  return nullptr;
 }
 
 PyTypeObject query_type = compat::blank_type();
@@ -445,7 +454,6 @@ bool init_recorded_methods() {
   query_type.tp_basicsize = sizeof(QueryAttribute);
   query_type.tp_flags = Py_TPFLAGS_DEFAULT;
   query_type.tp_descr_get = get_query;
-  query_type.tp_descr_set = set_query;
   return PyType_Ready(&method_type) == 0 && PyType_Ready(&query_type) == 0 &&
          intern(names.chain, "_cache_me_chain") && intern(names.query, "_query") &&
          intern(names.model, "model") && intern(names.db, "_db") && intern(names.hints, "_hints") &&

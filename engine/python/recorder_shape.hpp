@@ -107,6 +107,7 @@ class Node : public std::enable_shared_from_this<Node> {
   NodeState state = NodeState::seen;
   std::uint32_t sights = 0;
   bool is_refused = false;  // no plan is to be learnt
+  bool is_wanted = false;   // of a root: querysets of its model meet the cache, so they're worth recording
   bool is_sliced = false;
   PyRef fields;  // of querysets of this shape: _fields and _iterable_class, if a step set them
   PyRef iterable_class;

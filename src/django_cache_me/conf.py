@@ -6,7 +6,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.signals import setting_changed
-from django.dispatch import receiver
 
 PREFIX = "DJANGO_CACHE_ME_"
 
@@ -32,6 +31,8 @@ DEFAULTS: dict[str, Any] = {
 #: Values of one state of Django's settings: ``override_settings`` puts another holder in its place.
 _values: dict[str, Any] = {}
 _holder: Any = None
+#: Django's ``CACHES`` as it was last seen.
+_caches: Any = None
 #: Another one whenever these values are forgotten; for what is worked out from them.
 revision = object()
 #: Django's lazy settings keep their holder and the values that were asked for in this dict, always the same
@@ -41,16 +42,25 @@ _lazy: dict[str, Any] = object.__getattribute__(settings, "__dict__")
 
 def setting(name: str) -> Any:
     """The value of ``DJANGO_CACHE_ME_<name>`` now, or its default."""
-    global _holder, revision
+    global _holder
     holder = _lazy.get("_wrapped")
     if holder is not _holder:
-        _values.clear()
-        _holder, revision = holder, object()
+        forget()
+        _holder = holder
     try:
         return _values[name]
     except KeyError:
         value = _values[name] = getattr(settings, PREFIX + name, DEFAULTS[name])
         return value
+
+
+def all_settings() -> dict[str, Any]:
+    """All our settings as they are now, for who asks for several. What is given stays as it is."""
+    setting("ON")
+    values = _values
+    if len(values) < len(DEFAULTS):
+        values = {name: setting(name) for name in DEFAULTS}
+    return values
 
 
 def of_django(name: str, *default: Any) -> Any:
@@ -61,11 +71,23 @@ def of_django(name: str, *default: Any) -> Any:
         return getattr(settings, name, *default)
 
 
-@receiver(setting_changed, dispatch_uid="django_cache_me.conf")
-def _forget(setting: str, **kwargs: Any) -> None:
-    global revision
-    _values.clear()
-    revision = object()
+def moment() -> object:
+    """Stands for our settings and ``CACHES`` as they are now: another object once one of them may differ."""
+    global _caches
+    if _lazy.get("_wrapped") is not _holder or _lazy.get("CACHES", moment) is not _caches:
+        forget()
+        setting("CACHE")
+        _caches = settings.CACHES
+    return revision
+
+
+def forget(**kwargs: Any) -> None:
+    """What was worked out from the settings is not believed any more."""
+    global _values, revision
+    _values, revision = {}, object()
+
+
+setting_changed.connect(forget, dispatch_uid="django_cache_me.conf")
 
 
 def is_on() -> bool:

@@ -9,6 +9,9 @@ from django.db.models import Model
 from .exceptions import RegistrationError
 from .options import CacheMeOptions, check_options
 
+#: Models that are remembered not to be registered; migrations make ever more classes.
+_MOST_OTHERS = 1024
+
 OptionsClass = TypeVar("OptionsClass", bound=Type[CacheMeOptions])
 
 
@@ -19,6 +22,8 @@ class CacheMeRegistry:
         self._options: dict[type[Model], CacheMeOptions] = {}
         #: Another one after each change; for what is worked out from the registry.
         self.revision = 0
+        #: Models that were asked for and aren't cached; most querysets of a project may be of these.
+        self.others: set[type[Model]] = set()
 
     def register(self, model: type[Model], options_class: type[CacheMeOptions]) -> None:
         """Register ``model``; raises :class:`RegistrationError` for what can't be right."""
@@ -31,13 +36,17 @@ class CacheMeRegistry:
         options = options_class(model)
         check_options(options)
         self._options[model] = options
-        self.revision += 1
+        self._changed()
 
     def unregister(self, model: type[Model]) -> None:
         """Forget ``model``; for tests."""
         if self._options.pop(model, None) is None:
             raise RegistrationError(f"{model!r} is not registered.")
+        self._changed()
+
+    def _changed(self) -> None:
         self.revision += 1
+        self.others.clear()
 
     def get_registered_models(self) -> list[type[Model]]:
         return list(self._options)
@@ -47,9 +56,16 @@ class CacheMeRegistry:
 
     def get_options(self, model: type[Model]) -> CacheMeOptions | None:
         """The options that hold for ``model``: its own, or for a proxy those of its concrete model."""
+        revision = self.revision
         options = self._options.get(model)
         if options is None and model._meta.proxy:
             options = self._options.get(model._meta.concrete_model)  # type: ignore[arg-type]
+        if options is None:
+            if len(self.others) >= _MOST_OTHERS:
+                self.others.clear()
+            self.others.add(model)
+            if revision != self.revision:  # it may have been registered just now
+                self.others.discard(model)
         return options
 
 

@@ -12,7 +12,7 @@ from unittest import mock
 from django_cache_me.databases import connection
 from django_cache_me.reading import lookup
 from django_cache_me.stores import overlay, shared_memory
-from django_cache_me.writing import announcement, cursor, observer, write_set
+from django_cache_me.writing import announcement, cursor, observer, single, write_set
 
 _Patch = Callable[[], Any]
 
@@ -150,6 +150,27 @@ def _bump_before_the_commit() -> Any:
     )
 
 
+def _finish_a_single_write_early() -> Any:
+    """A statement that is a commit of its own is bumped and withdrawn before it's executed, and not after."""
+    declare = single.SingleWrites.declare
+
+    def declare_and_finish(self: Any, *args: Any) -> Any:
+        intent = declare(self, *args)
+        if intent is not None:
+            self._engine.finish(intent)
+        return intent
+
+    return _both(
+        mock.patch.object(single.SingleWrites, "declare", declare_and_finish),
+        mock.patch.object(single.SingleWrites, "finish", return_value=None),
+    )
+
+
+def _go_the_long_way() -> Any:
+    """Most defects are planted in the long way of writes."""
+    return mock.patch.object(single.SingleWrites, "declare", return_value=None)
+
+
 @contextlib.contextmanager
 def _both(*patches: Any) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
@@ -170,9 +191,12 @@ DEFECTS: dict[str, _Patch] = {
     "take the versions late": _take_the_versions_late,
     "leave out the intent": _leave_out_the_intent,
     "bump before the commit": _bump_before_the_commit,
+    "finish a single write early": _finish_a_single_write_early,
 }
 
 
 def planted(name: str) -> Any:
     """A context in which that defect is at work."""
-    return DEFECTS[name]()
+    if name == "finish a single write early":
+        return DEFECTS[name]()
+    return _both(_go_the_long_way(), DEFECTS[name]())

@@ -1,8 +1,9 @@
 """What the processes of the judges do: writers that publish a number after each commit, and readers.
 
 Each writer has a row of ``Area`` and one of ``Item`` below it, which it sets to the same number in one
-transaction, and adds one ``Label``; when the commit has returned it publishes the number in a file that all
-processes have mapped. A reader takes the published numbers, then reads: nothing older may come.
+transaction, and adds one ``Label``; before that it sets another row of ``Area`` to it, by a statement alone.
+When the commits have returned it publishes the number in a file that all processes have mapped. A reader
+takes the published numbers, then reads: nothing older may come.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def prepare(alias: str) -> None:
     for writer in range(WRITERS):
         area = Area.objects.using(alias).create(name=f"of {writer}", level=0)
         Item.objects.using(alias).create(area=area, name=f"of {writer}", slug=str(writer), number=0)
+        Area.objects.using(alias).create(name=f"alone, of {writer}", level=0)
 
 
 def write_numbers(alias: str, path: str, writer: int, seconds: float) -> int:
@@ -65,6 +67,9 @@ def write_numbers(alias: str, path: str, writer: int, seconds: float) -> int:
 
 def _write(alias: str, writer: int, number: int) -> None:
     areas, items = Area.objects.using(alias), Item.objects.using(alias)
+    alone = areas.no_cache().get(name=f"alone, of {writer}")
+    alone.level = number
+    alone.save(using=alias)  # a commit of its own
     with transaction.atomic(using=alias):
         if number % 3 == 0:  # by what is no key
             areas.filter(name=f"of {writer}").update(level=number)
@@ -87,6 +92,10 @@ def _write(alias: str, writer: int, number: int) -> None:
 def _rows(alias: str) -> list[list[int]]:
     found = {area.name: area.level for area in Area.objects.using(alias).all()}
     return [[found[f"of {writer}"]] for writer in range(WRITERS)]
+
+
+def _alone(alias: str) -> list[list[int]]:
+    return [[Area.objects.using(alias).get(name=f"alone, of {writer}").level] for writer in range(WRITERS)]
 
 
 def _one_row(alias: str) -> list[list[int]]:
@@ -123,6 +132,7 @@ def _summed_by_value(alias: str) -> list[list[int]]:
 
 READS: list[Callable[[str], list[list[int]]]] = [
     _rows,
+    _alone,
     _one_row,
     _joined,
     _counted,

@@ -80,6 +80,7 @@ NOT_THE_ROLLBACK_JOURNAL = pytest.mark.parametrize("court", ["sqlite-wal", "post
         ("postgresql", "take the versions late"),
         ("postgresql", "forget a label"),
         ("postgresql", "forget the row"),
+        ("sqlite-wal", "finish a single write early"),
     ],
     indirect=["court"],
 )

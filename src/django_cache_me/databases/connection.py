@@ -22,7 +22,8 @@ from .raw_connections import remember, remembered_of
 from .statements import OTHER_SCHEMA, SESSION_CHANGE, TEMPORARY_OBJECTS, UNKNOWN_STATEMENT
 from .tenants import NoPrefix, prefix_of
 
-_ATTRIBUTE = "_cache_me_state"
+#: The attribute of a connection of Django's that holds its state.
+STATE = "_cache_me_state"
 _EVERYTHING = pack([ALL, SCHEMA])
 _CHANGED = "changed"
 #: Dependencies of one write set that are named one by one: fewer than an intent's record holds.
@@ -47,6 +48,7 @@ class ConnectionState:
         "overlay",
         "raw",
         "schema_version",
+        "single_writes",
         "snapshot_exists",
         "special_transaction",
         "unfinished_cursors",
@@ -63,6 +65,8 @@ class ConnectionState:
         self.unfinished_cursors = 0
         #: COMMITTED, SNAPSHOT or OTHER; "" until it is asked for.
         self.view = ""
+        #: The writers' own: the short way of statements that are commits of their own, if it is known.
+        self.single_writes: Any = None
         self.end_transaction()
 
     @property
@@ -157,11 +161,11 @@ class ConnectionState:
 
 def state_of(wrapper: BaseDatabaseWrapper) -> ConnectionState:
     """The state of ``wrapper``'s present driver connection (or of its having none)."""
-    state: ConnectionState | None = wrapper.__dict__.get(_ATTRIBUTE)
+    state: ConnectionState | None = wrapper.__dict__.get(STATE)
     raw = wrapper.connection
     if state is None or state.raw is not raw:
         state = ConnectionState(raw, driver_for(wrapper))
-        wrapper.__dict__[_ATTRIBUTE] = state
+        wrapper.__dict__[STATE] = state
     return state
 
 

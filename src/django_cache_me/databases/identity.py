@@ -19,9 +19,19 @@ from .raw_connections import remember, remembered_of
 from .replicas import replica_of
 from .vendors.base import PRIVATE, Identity, ServerFacts, digest, settings_key
 
-__all__ = ["PRIVATE", "Identity", "ServerFacts", "identity_of", "is_to_be_asked", "server_facts"]
+__all__ = [
+    "PRIVATE",
+    "Identity",
+    "ServerFacts",
+    "identity_of",
+    "is_of_this_connection",
+    "is_to_be_asked",
+    "server_facts",
+]
 
 _FACTS = "_cache_me_facts"
+#: The identity, with the facts and settings that it was worked out of.
+_WORKED_OUT = "_cache_me_identity_of_server"
 _remembered: dict[tuple[Any, ...], Identity] = {}
 os.register_at_fork(after_in_child=_remembered.clear)
 
@@ -62,14 +72,31 @@ def _own_identity(wrapper: BaseDatabaseWrapper, ask: bool) -> Identity | None:
     shaping = settings_key(wrapper)
     if facts is None:
         return _remembered.get(shaping)
-    identity = Identity(
-        database=facts.database,
-        key=digest(driver.vendor, shaping, facts.shaping),
-        is_new=facts.is_new,
-        uncacheable=facts.uncacheable,
-    )
+    worked_out = wrapper.__dict__.get(_WORKED_OUT)
+    if worked_out is not None and worked_out[0] is facts and worked_out[1] is shaping:
+        identity: Identity = worked_out[2]
+    else:
+        identity = Identity(
+            database=facts.database,
+            key=digest(driver.vendor, shaping, facts.shaping),
+            is_new=facts.is_new,
+            uncacheable=facts.uncacheable,
+        )
+        wrapper.__dict__[_WORKED_OUT] = (facts, shaping, identity)
     _remembered[shaping] = identity
     return identity
+
+
+def is_of_this_connection(wrapper: BaseDatabaseWrapper, identity: Identity) -> bool:
+    """Whether ``identity`` was worked out of what the server said over the connection that is open now."""
+    known, worked_out = wrapper.__dict__.get(_FACTS), wrapper.__dict__.get(_WORKED_OUT)
+    return (
+        known is not None
+        and known[0] is wrapper.connection
+        and worked_out is not None
+        and worked_out[0] is known[1]
+        and worked_out[2] is identity
+    )
 
 
 def is_to_be_asked(wrapper: BaseDatabaseWrapper) -> bool:

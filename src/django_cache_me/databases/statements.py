@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+from collections import defaultdict
 from typing import Any, NamedTuple
 
 from .. import _engine
@@ -62,9 +62,25 @@ class Script(NamedTuple):
     reason: str
 
 
-@functools.lru_cache(maxsize=4096)
+#: By dialect and text, what was read; for who asks at each statement.
+SCRIPTS: defaultdict[str, dict[str, Script]]
+SCRIPTS = defaultdict(dict)
+_MOST_SCRIPTS = 4096
+
+
 def read_script(sql: str, dialect: str) -> Script:
     """Scan ``sql``. Never raises for what stands in it: what can't be understood writes anything."""
+    known = SCRIPTS[dialect]
+    script = known.get(sql)
+    if script is None:
+        script = _scan(sql, dialect)
+        if len(known) >= _MOST_SCRIPTS:
+            known.clear()
+        known[sql] = script
+    return script
+
+
+def _scan(sql: str, dialect: str) -> Script:
     try:
         statements: tuple[Any, ...] = tuple(_engine.scan(sql, dialect))
     except UnicodeEncodeError:  # lone surrogates

@@ -22,7 +22,13 @@ from .layout import driver_layout
 from .lookup import Question, footing_for
 from .policy import Plan
 
-_local = threading.local()
+
+class _ThisThread(threading.local):
+    #: The plan and label of the method whose row is asked for next, if it's to meet the cache.
+    armed: tuple[Plan, str] | None = None
+
+
+_local = _ThisThread()
 
 
 def install() -> None:
@@ -39,7 +45,7 @@ def _arming(original: Callable[..., Any]) -> Callable[..., Any]:
         plan = admitted(self, whole_rows=False)
         if plan is None:
             return original(self, *args, **kwargs)
-        before = getattr(_local, "armed", None)
+        before = _local.armed
         _local.armed = (plan, self.model._meta.label_lower)
         try:
             return original(self, *args, **kwargs)
@@ -52,10 +58,12 @@ def _arming(original: Callable[..., Any]) -> Callable[..., Any]:
 def _executing(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def execute_sql(self: Any, result_type: Any = "multi", *args: Any, **kwargs: Any) -> Any:
-        if result_type == SINGLE and is_capturing():
+        if result_type != SINGLE:
+            return original(self, result_type, *args, **kwargs)
+        if is_capturing():
             raise Captured(compiler=self)
-        armed = getattr(_local, "armed", None)
-        if armed is None or result_type != SINGLE:
+        armed = _local.armed
+        if armed is None:
             return original(self, result_type, *args, **kwargs)
         _local.armed = None
         return _row(self, original, *armed)

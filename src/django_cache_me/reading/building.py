@@ -51,13 +51,17 @@ class BuildingPlan:
         return not any(pre_init.has_listeners(m) or post_init.has_listeners(m) for m in self.models)
 
 
-def building_plan(queryset: QuerySet[Any], compiler: Any) -> BuildingPlan | None:
-    """The plan for a queryset of instances whose query ``compiler`` has compiled; None: Django builds."""
+def may_build(queryset: QuerySet[Any]) -> bool:
+    """Whether the engine may build a queryset's instances, as far as that isn't for its columns to say."""
     mode = fetch_mode(queryset)
-    if mode is not None and mode.track_peers:
-        return None
-    if not _are_loaded(queryset):
-        return None
+    return (mode is None or not mode.track_peers) and _are_loaded(queryset)
+
+
+def building_plan(compiler: Any) -> BuildingPlan | None:
+    """The plan for instances of what ``compiler`` has compiled; None: Django builds.
+
+    Holds only where :func:`may_build` and the plan's own ``holds_now`` say so.
+    """
     info = compiler.klass_info
     select = compiler.select
     annotations = compiler.annotation_col_map or {}
@@ -71,8 +75,7 @@ def building_plan(queryset: QuerySet[Any], compiler: Any) -> BuildingPlan | None
         if len(_plans) >= _MOST_PLANS:
             _plans.clear()
         found = _plans[key] = ((targets, info), _make(info, select, annotations))
-    plan = found[1]
-    return plan if plan is not None and plan.holds_now() else None
+    return found[1]
 
 
 def fetch_mode(queryset: QuerySet[Any]) -> Any:

@@ -12,7 +12,13 @@ from django.db.models import Model
 
 from .. import _engine
 
-_local = threading.local()
+
+class _ThisThread(threading.local):
+    #: Of refreshes within each other.
+    depth = 0
+
+
+_local = _ThisThread()
 _INSTALLED = "_cache_me_refreshes"
 
 
@@ -24,7 +30,7 @@ def install() -> None:
 
     @functools.wraps(original)
     def refresh_from_db(self: Model, *args: Any, **kwargs: Any) -> Any:
-        depth = getattr(_local, "depth", 0)
+        depth = _local.depth
         _local.depth = depth + 1
         _engine.enter_bypass()
         try:
@@ -39,7 +45,7 @@ def install() -> None:
 
 def reason_to_pass(queryset: Any) -> str | None:
     """Why this read (a queryset's or a raw queryset's) must not meet the cache, or None."""
-    if getattr(_local, "depth", 0):
+    if _local.depth:
         return "refresh_from_db"
     if getattr(queryset.query, "select_for_update", False):  # Django calls it for_write too
         return "select_for_update"

@@ -21,18 +21,24 @@ class Captured(BaseException):
 
 
 #: How many captures are under way in all threads: most of the time there's nothing to look for.
-_under_way = 0
-_local = threading.local()
+under_way = 0
+
+
+class _ThisThread(threading.local):
+    capturing = False
+
+
+_local = _ThisThread()
 
 
 def is_capturing() -> bool:
-    return _under_way > 0 and getattr(_local, "capturing", False)
+    return under_way > 0 and _local.capturing
 
 
 def capture(method: Callable[[], Any]) -> Captured | None:
     """What ``method`` would ask first; None: nothing. Raises what ``method`` raises before."""
-    global _under_way
-    _under_way += 1
+    global under_way
+    under_way += 1
     _local.capturing = True
     try:
         method()
@@ -40,5 +46,5 @@ def capture(method: Callable[[], Any]) -> Captured | None:
         return captured
     finally:
         _local.capturing = False
-        _under_way -= 1
+        under_way -= 1
     return None

@@ -11,20 +11,12 @@ from django.db.models.query import ModelIterable
 from ..databases.connection import Footing
 from ..stores.base import Building
 from .admission import admitted
-from .building import add_known_related_objects, building_plan, fetch_mode
-from .layout import (
-    Layout,
-    convert,
-    driver_layout,
-    is_unencodable,
-    kept_converters,
-    layout_of,
-    own_converters,
-)
+from .building import add_known_related_objects
+from .columns import building_of, columns_of
+from .layout import Layout, convert, is_unencodable, kept_converters, own_converters
 from .lookup import Question, footing_for
 from .policy import Plan
-from .replay import is_djangos_iterable, raw_rows, results
-from .rows import rows_plan
+from .replay import raw_rows, results
 
 
 def fetch(queryset: QuerySet[Any], only_hits: bool = False) -> list[Any] | None:
@@ -71,21 +63,20 @@ def asked_of(queryset: QuerySet[Any], plan: Plan, alias: str, footing: Footing) 
     """Compiles ``queryset``; raises EmptyResultSet for one that needs no database."""
     compiler: Any = queryset.query.get_compiler(using=alias)
     sql, params = compiler.as_sql()
-    building = None
-    if not is_djangos_iterable(queryset._iterable_class):
-        # Other packages' iterables may do anything with what the compiler gives them: they get what the
-        # driver gave, and find everything else as Django made it.
-        layout = driver_layout(compiler.connection)
-    else:
-        layout = layout_of(compiler)
-        if not layout.driver_rows:
-            building = _building(queryset, alias, compiler)
+    columns = columns_of(queryset, compiler)
+    layout = columns.layout
+    building = building_of(queryset, alias, compiler, columns)
 
     def ask() -> list[Any]:
         return raw_rows(compiler, sql, params)
 
     def keep(rows: list[Any]) -> list[Any]:
-        return rows if layout.driver_rows else convert(compiler, rows, kept_converters(compiler, layout))
+        if layout.driver_rows:
+            return rows
+        converters = columns.converters
+        if converters is None:
+            converters = kept_converters(compiler, layout)
+        return convert(compiler, rows, converters)
 
     question = Question(
         alias,
@@ -103,12 +94,3 @@ def asked_of(queryset: QuerySet[Any], plan: Plan, alias: str, footing: Footing) 
         building=None if layout.own else building,
     )
     return Asked(question, compiler, layout, building)
-
-
-def _building(queryset: QuerySet[Any], alias: str, compiler: Any) -> Building | None:
-    """How the engine makes the results of rows; None: Django makes them."""
-    if queryset._iterable_class is not ModelIterable:
-        plan = rows_plan(queryset, alias, compiler)
-        return None if plan is None else Building(plan, alias, None)
-    instances = building_plan(queryset, compiler)
-    return None if instances is None else Building(instances.plan, alias, fetch_mode(queryset))

@@ -155,4 +155,4 @@ def may_hit(wrapper: BaseDatabaseWrapper) -> bool:
     )
 
 
-assert connection_module._ATTRIBUTE == "_cache_me_state"
+assert connection_module.STATE == "_cache_me_state"

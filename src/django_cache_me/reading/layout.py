@@ -85,13 +85,18 @@ def is_unencodable(layout: Layout) -> None:
         _known.clear()
 
 
+def unencodable_layouts() -> int:
+    """How many there are: what was known of layouts before another came doesn't count."""
+    return len(_unencodable)
+
+
 def _layout(compiler: Any, expressions: list[Any], fields: list[Any]) -> Layout:
     converters = compiler.get_converters(expressions)
     own = frozenset(position for position, (chain, _) in converters.items() if _first_own(chain) < len(chain))
-    ranges = frozenset(position for position, field in enumerate(fields) if _is_range_field(field))
+    columns = [_described(expression, field) for expression, field in zip(expressions, fields)]
+    ranges = frozenset([position for position, column in enumerate(columns) if column.is_range])
     own |= ranges
-    columns = [_describe(expression, field) for expression, field in zip(expressions, fields)]
-    result = "rows|" + "|".join(columns)
+    result = "rows|" + "|".join([column.words for column in columns])
     if result in _unencodable:
         return driver_layout(compiler.connection)
     words = f"{_VERSION};{result};{_driver_words(compiler.connection.__class__)};{sorted(own)}"
@@ -216,13 +221,31 @@ def _has_composite_fields(compiler: Any) -> bool:
     return bool(check and check(_expressions(compiler)))
 
 
-def _describe(expression: Any, field: Any) -> str:
+class _Described(NamedTuple):
     """One column in words that are the same in every process."""
-    if isinstance(expression, Col) and isinstance(field, Field) and hasattr(field, "model"):
-        return f"{field.model._meta.label}.{field.name}:{_field_words(field)}"
-    if field is None:
-        return _path(type(expression))
-    return f"{_path(type(expression))}>{_field_words(field)}"
+
+    words: str
+    is_range: bool
+    #: So that no other has its id.
+    field: Any
+
+
+#: Of fields of models, by their ids.
+_described_fields: dict[int, _Described] = {}
+
+
+def _described(expression: Any, field: Any) -> _Described:
+    is_of_model = isinstance(expression, Col) and isinstance(field, Field) and hasattr(field, "model")
+    if not is_of_model:
+        words = _path(type(expression))
+        if field is not None:
+            words += ">" + _field_words(field)
+        return _Described(words, _is_range_field(field), None)
+    known = _described_fields.get(id(field))
+    if known is None or known.field is not field:
+        words = f"{field.model._meta.label}.{field.name}:{_field_words(field)}"
+        known = _described_fields[id(field)] = _Described(words, _is_range_field(field), field)
+    return known
 
 
 _field_cache: dict[int, tuple[Any, str]] = {}

@@ -25,7 +25,7 @@ from ..databases.identity import identity_of
 from ..databases.statements import read_script
 from ..registry import cache_me_registry
 from . import probes as values_to_try
-from .building import building_plan, loads_all
+from .building import building_plan, loads_all, may_build
 from .capturing import capture
 from .gaps import gaps_of
 from .ground import GROUND, ground_of
@@ -304,8 +304,8 @@ class _Finder:
         if layout.own or layout.driver_rows:
             raise Unlearnable("own_conversions")
         if iterable is ModelIterable:
-            building = building_plan(first.queryset, first.compiler)
-            if building is None:
+            building = building_plan(first.compiler)
+            if building is None or not may_build(first.queryset) or not building.holds_now():
                 raise Unlearnable("built_by_django")
             return layout, building.plan, building.holds_now
         made = rows_plan(first.queryset, self.lesson.alias, first.compiler)

@@ -15,9 +15,8 @@ from .. import _engine, conf
 from ..counters import count, not_filled, passed
 from ..databases.catalog import Catalog, catalog_of
 from ..databases.connection import Footing, footing_of, store_for
-from ..databases.declared import with_declared
 from ..databases.drivers import driver_for
-from ..databases.identity import Identity, identity_of
+from ..databases.identity import Identity, identity_of, is_of_this_connection
 from ..databases.replicas import clock_a_lag_ago, replica_of
 from ..databases.sessions import settle_unknown_outcomes
 from ..databases.statements import Script, read_script
@@ -28,7 +27,16 @@ from ..stores.dependencies import SCHEMA, pack, permanent_of
 from . import bypass, misses
 from .key import encoded_parameters, key_of, table_key_of
 from .policy import Plan
-from .rests_on import Taken, in_words, settled, tables_in_words, tables_of, take_exactly
+from .rests_on import (
+    ReadPlan,
+    Taken,
+    in_words,
+    read_plan_of,
+    settled,
+    tables_in_words,
+    tables_of,
+    take_exactly,
+)
 
 _SCHEMA = pack([SCHEMA])
 
@@ -73,6 +81,8 @@ class Question:
         "params",
         "plan",
         "result",
+        "settings",
+        "shared",
         "sql",
         "unencodable",
         "values",
@@ -117,6 +127,9 @@ class Question:
         self.unencodable = unencodable
         #: Instances are asked for, in place of rows.
         self.building = building
+        #: The store that the database's readers and writers share, once it's known.
+        self.shared: Store | None = None
+        self.settings = conf.all_settings()
 
     def answer(self) -> list[Any]:
         """The rows or instances, from the cache or through it."""
@@ -145,22 +158,20 @@ class Question:
         if known is None:
             return Looked("", _why_no_versions(shared), False, [])
         catalog = known[1]
-        reason = self._reason_to_pass(catalog, script)
-        if reason:
-            return Looked("", reason, False, [])
+        read_plan = self._read_plan(catalog, script)
+        if read_plan.reason:
+            return Looked("", read_plan.reason, False, [])
         if self.plan.is_permanent:
             words = sorted(f"{name}.permanent" for name in script.reads)
-        elif self._is_exact(store, identity):
-            words = in_words(self.wrapper, script, catalog, self.sql, self.values, self.ask())
+        elif self._is_exact(store):
+            words = in_words(self.wrapper, script, read_plan, self.values, self.ask())
         else:
             words = tables_in_words(script)
         return Looked(key, "", is_hit, words)
 
-    def _is_exact(self, store: Store, identity: Identity) -> bool:
+    def _is_exact(self, store: Store) -> bool:
         """Whether the answer rests on single rows: not in an overlay, nor in a store without a clock."""
-        if not self.plan.is_exact or self.plan.is_permanent or not store.has_clock:
-            return False
-        return store is store_for(self.wrapper, identity)
+        return self.plan.is_exact and store is self.shared and store.has_clock and not self.plan.is_permanent
 
     def answer_of_a_hit(self) -> list[Any] | None:
         """The answer if it is in the cache; else None, counted, with the database not asked."""
@@ -189,7 +200,8 @@ class Question:
 
     def _store(self, script: Script, identity: Identity) -> Store:
         """The shared store, or the transaction's overlay for what the transaction has written."""
-        footing, shared = self.footing, store_for(self.wrapper, identity)
+        footing = self.footing
+        shared = self.shared = store_for(self.wrapper, identity)
         if footing.overlay is not None:
             if footing.overlay.is_touched((SCHEMA,)):
                 raise _Pass("changed_schema")  # its tables aren't what others see
@@ -258,18 +270,20 @@ class Question:
     def _hit(self, store: Store, key: str, fingerprint: int) -> list[Any] | None:
         found = store.get(key, fingerprint, self.footing.snapshot_clock, self.building)
         if found is None:
-            if conf.setting("EXPLAIN_MISSES"):
+            if self.settings["EXPLAIN_MISSES"]:
                 misses.note(key, self.sql, store.causes_of_miss(key, fingerprint))
             return None
         self.wrapper.validate_no_broken_transaction()
         count("hits")
-        debug(f"Retrieving data from key '{key}' from cache")
+        if self.settings["DEBUG_MODE"]:
+            debug(f"Retrieving data from key '{key}' from cache")
         return found
 
     def _miss(
         self, script: Script, identity: Identity, store: Store, key: str, fingerprint: int
     ) -> list[Row]:
-        debug(f"Cache miss for key '{key}' - hitting database")
+        if self.settings["DEBUG_MODE"]:
+            debug(f"Cache miss for key '{key}' - hitting database")
         count("misses")
         footing = self.footing
         if self.wrapper.connection is None:
@@ -278,7 +292,8 @@ class Question:
             footing = footing_of(self.wrapper)
         taken: Taken | None = None
         if footing.may_fill:
-            if self._asked_identity().answers_like(identity):
+            is_its_own = is_of_this_connection(self.wrapper, identity)
+            if is_its_own or self._asked_identity().answers_like(identity):
                 taken = self._take(script, identity, store, key, footing.snapshot_clock)
             else:
                 not_filled("other_database")
@@ -299,26 +314,27 @@ class Question:
         A table is only accepted if the catalog, read under the schema's present version, knows it as a plain
         table.
         """
-        shared = store_for(self.wrapper, identity)
+        shared = self.shared
+        assert shared is not None
         known = self._catalog(shared, identity, clock)
         if known is None:
             not_filled(_why_no_versions(shared))
             settle_unknown_outcomes(self.wrapper, store)
             return None
         schema, catalog = known
-        reason = self._reason_to_pass(catalog, script)
-        if reason:
-            not_filled(reason)
+        read_plan = self._read_plan(catalog, script)
+        if read_plan.reason:
+            not_filled(read_plan.reason)
             return None
-        replica = replica_of(self.alias)
+        replica = replica_of(self.alias) if self.settings["REPLICAS"] else None
         if replica is not None:
             lagging = clock_a_lag_ago(shared, replica.lag)
             if lagging is None:
                 not_filled("replica_lag")
                 return None
             clock = lagging if clock is None else shared.older(clock, lagging)
-        if self._is_exact(store, identity):
-            taken = take_exactly(self.wrapper, store, script, catalog, self.sql, self.values, clock, key)
+        if self._is_exact(store):
+            taken = take_exactly(self.wrapper, store, read_plan, self.values, clock, key)
         else:
             taken = self._take_tables(script, store, clock)
         if taken is None or shared.versions(_SCHEMA) != schema:  # a DDL commit came in between
@@ -337,8 +353,9 @@ class Question:
             return None
         return schema, catalog_of(self.wrapper, identity.database, (schema.versions.hex(),))
 
-    def _reason_to_pass(self, catalog: Catalog, script: Script) -> str:
-        return catalog.reason_to_pass(with_declared(script.reads), self.footing.prefix is not None)
+    def _read_plan(self, catalog: Catalog, script: Script) -> ReadPlan:
+        sessions_are_told_apart = self.footing.prefix is not None
+        return read_plan_of(catalog, script, self.sql, self.wrapper.vendor, sessions_are_told_apart)
 
     def _take_tables(self, script: Script, store: Store, clock: Clock | None) -> Taken | None:
         if self.plan.is_permanent:
@@ -360,7 +377,8 @@ class Question:
             not_filled(outcome)
             return
         count("fills")
-        debug(f"Cached queryset with key '{key}' for {_seconds(self.plan.timeout)}")
+        if self.settings["DEBUG_MODE"]:
+            debug(f"Cached queryset with key '{key}' for {_seconds(self.plan.timeout)}")
 
 
 def _pass_for_want_of_a_store(error: StoreError) -> None:

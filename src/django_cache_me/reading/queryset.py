@@ -12,14 +12,14 @@ from typing import Any, Callable
 from django.db.models import QuerySet
 
 from ..counters import passed
-from . import aggregation, bypass, iteration, raw, recording
+from ..registry import cache_me_registry
+from . import aggregation, bypass, capturing, iteration, raw, recording
 from .admission import admitted
 from .callable_twin import callable_queryset, queryset_with_policy
-from .capturing import Captured, is_capturing
 from .explanation import explain_cache
 from .fetch import fetch
 from .policy import NO_CACHE, PERMANENT, POLICY, Policy, cache_for
-from .replaying import CHAIN
+from .replaying import CHAIN, is_recorded
 
 
 def install() -> None:
@@ -28,6 +28,7 @@ def install() -> None:
         return
     bypass.install()
     setattr(QuerySet, POLICY, None)
+    setattr(QuerySet, CHAIN, None)
     setattr(QuerySet, "_fetch_all", _fetching(QuerySet._fetch_all))
     setattr(QuerySet, "_clone", _cloning(QuerySet._clone))  # type: ignore[attr-defined]
     setattr(QuerySet, "explain", _explaining(QuerySet.explain))
@@ -62,14 +63,16 @@ def permanent_cache(self: QuerySet[Any]) -> QuerySet[Any]:
 
 
 def _fetching(original: Callable[[Any], None]) -> Callable[[Any], None]:
+    others = cache_me_registry.others
+
     @functools.wraps(original)
     def _fetch_all(self: Any) -> None:
         if self._result_cache is None:
-            if CHAIN in self.__dict__:
+            if self._cache_me_chain is not None and is_recorded(self):
                 self._result_cache = recording.rows(self)
-            elif is_capturing():
-                raise Captured(queryset=self)
-            else:
+            elif capturing.under_way and capturing.is_capturing():
+                raise capturing.Captured(queryset=self)
+            elif self.model not in others or self._cache_me_policy is not None:
                 self._result_cache = fetch(self)
         original(self)  # fetches if nothing was fetched yet; then prefetches related objects
 
@@ -89,8 +92,12 @@ def _explaining(original: Callable[..., str]) -> Callable[..., str]:
 
 def _cloning(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
-    def _clone(self: Any, *args: Any, **kwargs: Any) -> Any:
-        clone = original(self, *args, **kwargs)
+    def _clone(self: Any) -> Any:
+        if self._cache_me_chain is not None and is_recorded(self):
+            clone = recording.clone_of(self)
+            if clone is not None:
+                return clone
+        clone = original(self)
         policy = self._cache_me_policy
         if policy is not None:
             clone._cache_me_policy = policy

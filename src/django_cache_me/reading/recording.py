@@ -25,12 +25,13 @@ from django.db.models.signals import post_init, pre_init
 from django.db.utils import DEFAULT_DB_ALIAS
 
 from .. import _engine, conf
+from ..registry import cache_me_registry
 from . import epoch, learning, proving
 from .building import add_known_related_objects
 from .fetch import fetch
 from .ground import ground_of, may_hit
 from .instances import key_name
-from .replaying import CHAIN, CLONED, DJANGOS, ENDING, materialise, twin_of
+from .replaying import CHAIN, CLONED, DJANGOS, ENDING, is_recorded, materialise, twin_of
 
 #: What makes a step, and what ends a chain; on managers too, which is where most chains begin.
 _STEPS = (
@@ -55,13 +56,13 @@ def install() -> None:
             _put(_managers_class(), name, getattr(Manager, name), on_manager=True)
     _copy_methods_to_managers()
     setattr(QuerySet, "_query", _engine.query_attribute())
-    setattr(QuerySet, "_clone", _cloning(QuerySet._clone))  # type: ignore[attr-defined]
     setattr(QuerySet, "prefetch_related", _prefetching(QuerySet.prefetch_related))
     for name in ("__getstate__", "__deepcopy__"):
         setattr(QuerySet, name, _materialising(getattr(QuerySet, name)))
     for name in ("ordered", "totally_ordered"):
         if hasattr(QuerySet, name):
             setattr(QuerySet, name, _asking_the_twin(getattr(QuerySet, name)))
+    _managers_class().using = _using(_managers_class().using, BaseManager.get_queryset)
     setattr(BaseManager, "get_queryset", _get_queryset(BaseManager.get_queryset))
     _relied_on.update({name: getattr(QuerySet, name, None) for name in _RELIED_ON})
     _relied_on[CHAIN] = None
@@ -300,35 +301,53 @@ def rows(queryset: Any) -> list[Any]:
 
 
 def _get_queryset(original: Callable[..., Any]) -> Callable[..., Any]:
+    others = cache_me_registry.others
+
     @functools.wraps(original)
     def get_queryset(self: Any) -> Any:
+        model = self.model
+        if model in others:
+            return original(self)
+        if model is None or cache_me_registry.get_options(model) is None:
+            return original(self)  # no plan would ever be learnt
         cls = self._queryset_class
-        if _engine.is_recording() and _engine.is_plain_class(cls) and self.model is not None:
-            chain = _engine.root_chain(self.model)
-            return _engine.new_queryset(cls, chain, None, self.model, self._db, self._hints, False)
+        if _engine.is_recording() and _engine.is_plain_class(cls):
+            chain = _engine.root_chain(model)
+            return _engine.new_queryset(cls, chain, None, model, self._db, self._hints, False)
         return original(self)
 
     return get_queryset
 
 
-def _cloning(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def _clone(self: Any, *args: Any, **kwargs: Any) -> Any:
-        chain = self.__dict__.get(CHAIN)
-        if chain is None or args or kwargs or not _engine.is_plain_class(type(self)):
-            return original(self, *args, **kwargs)
-        return _engine.new_queryset(type(self), chain, self.__dict__, None, None, None, True)
+def _using(original: Callable[..., Any], get_queryset: Callable[..., Any]) -> Callable[..., Any]:
+    """Django writes by ``_base_manager.using()``: what it makes there is executed at once, not recorded."""
 
-    return _clone
+    @functools.wraps(original)
+    def using(self: Any, alias: Any) -> Any:
+        if type(self) is not Manager or self.name != "_base_manager":
+            return original(self, alias)
+        queryset = get_queryset(self)  # nobody else has it, so it needs no clone
+        queryset._db = alias
+        return queryset
+
+    return using
+
+
+def clone_of(queryset: Any) -> Any:
+    """What ``_clone`` makes of a queryset with a chain; None: it's for Django to do."""
+    cls = type(queryset)
+    if not _engine.is_plain_class(cls):
+        return None
+    own = queryset.__dict__
+    return _engine.new_queryset(cls, own[CHAIN], own, None, None, None, True)
 
 
 def _prefetching(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def prefetch_related(self: Any, *lookups: Any) -> Any:
-        own = self.__dict__
         # No recorded step makes a combined query or a filtered relation, which is what Django looks for.
         plain = lookups == (None,) or all(type(lookup) is str for lookup in lookups)
-        if CHAIN not in own or not plain or own["_sticky_filter"]:
+        if not is_recorded(self) or not plain or self._sticky_filter:
             return original(self, *lookups)
         clone = self._chain()
         if lookups == (None,):
@@ -343,11 +362,13 @@ def _prefetching(original: Callable[..., Any]) -> Callable[..., Any]:
 def _materialising(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def method(self: Any, *args: Any) -> Any:
-        if CHAIN in self.__dict__:
+        if is_recorded(self):
             if original.__name__ == "__deepcopy__":
                 return original(twin_of(self), *args)  # without results, so this one stays recorded
             self._fetch_all()
             materialise(self)
+        elif self._cache_me_chain is not None:
+            del self._cache_me_chain  # it was given a Query
         return original(self, *args)
 
     return method
@@ -355,6 +376,6 @@ def _materialising(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _asking_the_twin(original: Any) -> property:
     def get(self: Any) -> Any:
-        return original.fget(twin_of(self) if CHAIN in self.__dict__ else self)
+        return original.fget(twin_of(self) if is_recorded(self) else self)
 
     return property(functools.wraps(original.fget)(get))

@@ -27,6 +27,14 @@ CLONED = (
 Values = Tuple[Any, ...]
 
 
+def is_recorded(queryset: Any) -> bool:
+    """Whether a queryset has a chain, and no Query beside it that somebody gave it.
+
+    Its ``__dict__`` is left alone where it has none: to ask for that makes Django slower with it ever after.
+    """
+    return queryset._cache_me_chain is not None and "_query" not in queryset.__dict__
+
+
 def replay(cls: Any, model: Any, node: _engine.Node, values: Values, using: Any, hints: Any) -> Any:
     """A queryset with a Query of its own; raises what Django raises. A step that ends a chain is left out."""
     queryset = cls(model=model, using=using, hints=hints)
@@ -65,5 +73,6 @@ def materialise(queryset: Any) -> Any:
     """Give ``queryset`` its Query and let it be Django's from now on: somebody may change the Query."""
     twin = twin_of(queryset)
     query = twin._query
-    queryset._query = query  # drops the chain
+    queryset._query = query
+    queryset.__dict__.pop(CHAIN, None)
     return query

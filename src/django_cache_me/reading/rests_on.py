@@ -20,6 +20,7 @@ from ..databases.declared import with_declared
 from ..databases.statements import Script
 from ..databases.vendors.base import Catalog
 from ..log import trouble
+from ..registry import cache_me_registry
 from ..stores.base import Clock, Reading, Store
 from ..stores.dependencies import ALL, SCHEMA, Dependencies, any_of, pack
 
@@ -36,6 +37,36 @@ class Exactly(NamedTuple):
     footing: _engine.ReadFooting
     parameters: Sequence[Any]
     witnesses: list[Any] | None
+
+
+class ReadPlan(NamedTuple):
+    """What is the same each time that a text is read, under one catalog and registry."""
+
+    #: Why its answers must not be kept, or "".
+    reason: str
+    rule: _engine.ReadRule
+    #: What the rule doesn't tell.
+    always: Dependencies
+
+
+#: Texts whose plans are kept, of one catalog.
+_MOST_PLANS = 4096
+
+
+def read_plan_of(
+    catalog: Catalog, script: Script, sql: str, dialect: str, sessions_are_told_apart: bool
+) -> ReadPlan:
+    key = (sql, cache_me_registry.revision, sessions_are_told_apart)
+    plan: ReadPlan | None = catalog.read_plans.get(key)
+    if plan is None:
+        if len(catalog.read_plans) >= _MOST_PLANS:
+            catalog.read_plans.clear()
+        plan = catalog.read_plans[key] = ReadPlan(
+            catalog.reason_to_pass(with_declared(script.reads), sessions_are_told_apart),
+            catalog.rules.of_read(sql, dialect),
+            pack([ALL, SCHEMA, *(any_of(name) for name in _declared_beside(script))]),
+        )
+    return plan
 
 
 class Taken(NamedTuple):
@@ -55,9 +86,7 @@ def tables_of(script: Script) -> list[int]:
 def take_exactly(
     wrapper: Any,
     store: Store,
-    script: Script,
-    catalog: Catalog,
-    sql: str,
+    plan: ReadPlan,
     parameters: Sequence[Any],
     clock: Clock | None,
     key: str,
@@ -66,13 +95,12 @@ def take_exactly(
 
     ``clock``: that of a snapshot or replica, older than now.
     """
-    rule = catalog.rules.of_read(sql, wrapper.vendor)
+    rule = plan.rule
     before = store.clock()
     if clock is not None:
         before = store.older(before, clock)
     footing, early = rule.before(parameters, _witnesses_pay(key, rule))
-    always = pack([ALL, SCHEMA, *(any_of(name) for name in _declared_beside(script))])
-    reading = store.versions(Dependencies(always + early), clock)
+    reading = store.versions(Dependencies(plan.always + early), clock)
     if reading is None:
         return None
     witnesses = None
@@ -86,10 +114,10 @@ def take_exactly(
 
 
 def in_words(
-    wrapper: Any, script: Script, catalog: Catalog, sql: str, parameters: Sequence[Any], rows: list[Any]
+    wrapper: Any, script: Script, plan: ReadPlan, parameters: Sequence[Any], rows: list[Any]
 ) -> list[str]:
     """What the answer ``rows`` (the driver's) rests on in the mode "exact"."""
-    rule = catalog.rules.of_read(sql, wrapper.vendor)
+    rule = plan.rule
     footing, _ = rule.before(parameters, bool(rule.witness_sql))
     witnesses = _witnesses(wrapper, rule, parameters) if footing.needs_witnesses else None
     early = rule.words_before(parameters, bool(rule.witness_sql))

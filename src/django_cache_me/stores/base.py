@@ -123,6 +123,15 @@ class Store:
         """The commit's outcome is unknown: bump, and keep the intent until its session is settled."""
         raise NotImplementedError
 
+    def single_writes(
+        self, schema: int, reading: Reading, session: bytes, ends_with_process: bool
+    ) -> _engine.SingleWrites | None:
+        """The engine's short way from a statement to its intent, under that version of ``schema``.
+
+        None: there is none to this store.
+        """
+        return None
+
     def bump(self, dependencies: Dependencies) -> None:
         """Make every entry that rests on one of them a miss."""
         raise NotImplementedError

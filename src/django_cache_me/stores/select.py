@@ -97,6 +97,7 @@ def _forget_after_fork() -> None:
     global _lock
     _lock = threading.Lock()
     _stores.clear()
+    conf.forget()  # for what holds one of them
 
 
 os.register_at_fork(after_in_child=_forget_after_fork)

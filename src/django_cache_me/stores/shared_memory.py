@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import threading
 import time
 from typing import Any, Mapping
@@ -18,6 +19,7 @@ from .places import Place, place, versions_file
 _NO_CLOCK = 2**64 - 1
 #: Bytes of the epoch, with which a reading begins.
 _EPOCH = 8
+_EPOCH_AND_VERSION = struct.Struct("=QQ")
 #: How long (s) a commit waits for a free record in the version table before it is refused.
 _PATIENCE = 10.0
 #: Of all keys of querysets, and of no others.
@@ -115,6 +117,15 @@ class SharedMemoryStore(Store):
         table, token, dependencies = intent.token
         if not table.keep(token):
             self._bump_in_new_file(dependencies)
+
+    def single_writes(
+        self, schema: int, reading: Reading, session: bytes, ends_with_process: bool
+    ) -> _engine.SingleWrites | None:
+        epoch, version = _EPOCH_AND_VERSION.unpack(reading.versions)
+        table = self.table()
+        if table.epoch != epoch:
+            return None
+        return _engine.SingleWrites(table, schema, version, session, ends_with_process)
 
     def bump(self, dependencies: Dependencies) -> None:
         if not self.table().bump(dependencies):

@@ -8,12 +8,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..counters import count
 from ..databases.connection import ConnectionState
-from ..databases.drivers import UNKNOWN, Session
+from ..databases.drivers import Session
 from ..exceptions import StoreError
 from ..stores.base import Intent, Store
 from ..stores.dependencies import ALL, SCHEMA, pack
 from ..stores.select import store_of
 from . import aftermath, notice
+from .execution import outcome_is_known
 from .write_set import place_of, schema_now, settled_write_set
 
 _EVERYTHING = pack([ALL])
@@ -74,13 +75,7 @@ class Announcement:
 
     def end(self) -> None:
         """After a statement that failed: finish or keep, as the driver knows the outcome or not."""
-        driver = self._state.driver
-        assert driver is not None
-        try:
-            known = driver.status(self._state.raw) != UNKNOWN
-        except Exception:  # a driver that can't even say that
-            known = False
-        if known:
+        if outcome_is_known(self._state):
             self.finish()
         else:
             self.keep()

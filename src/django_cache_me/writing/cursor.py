@@ -9,7 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ..databases.connection import SNAPSHOT, ConnectionState, view_of
 from ..databases.drivers import IDLE, Driver
 from ..databases.identity import is_to_be_asked
-from ..databases.statements import COPY, UNREADABLE, Script, read_script
+from ..databases.statements import COPY, SCRIPTS, UNREADABLE, Script, read_script
 from .announcement import Announcement, announce
 from .execution import Execution
 from .write_set import add_writes, clock_of
@@ -30,7 +30,17 @@ class _Own:
     ``__setattr__`` would cost each statement more than all the rest.
     """
 
-    __slots__ = ("announcement", "cursor", "driver", "lazy", "state", "unfinished", "wrapper", "written")
+    __slots__ = (
+        "announcement",
+        "cursor",
+        "driver",
+        "is_guarded",
+        "lazy",
+        "state",
+        "unfinished",
+        "wrapper",
+        "written",
+    )
 
     wrapper: BaseDatabaseWrapper
     state: ConnectionState
@@ -45,6 +55,8 @@ class _Own:
     lazy: bool
     #: What the statement that is executed writes: the dependencies that the overlay goes by.
     written: frozenset[int]
+    #: The cursor has something that ends its work if it is dropped.
+    is_guarded: bool
 
 
 _NOTHING: frozenset[int] = frozenset()
@@ -57,16 +69,31 @@ class ObservedCursor:
     by as few calls of Python functions as can be (``make bench``: passing through).
     """
 
-    __slots__ = ("__weakref__", "_own")
+    __slots__ = ("__weakref__", "_guard", "_own")
     _own: _Own
+    #: Only where there may be work to end: what has a ``__del__`` costs each cursor.
+    _guard: _Guard
 
     # What executes.
 
     def execute(self, sql: Any, *args: Any, **kwargs: Any) -> Any:
         own = self._own
         text = sql if type(sql) is str else self._text(sql)
-        script = read_script(text, own.driver.dialect)
+        dialect = own.driver.dialect
+        script = SCRIPTS[dialect].get(text) or read_script(text, dialect)
         if not script.only_reads or script.functions:
+            single = own.state.single_writes
+            is_fresh = own.announcement is None and not own.unfinished and not own.written
+            if single is not None and is_fresh and len(args) == 1 and not kwargs:
+                intent = single.declare(own.state, text, args[0])
+                if intent is not None:
+                    try:
+                        result = own.cursor.execute(sql, args[0])
+                    except BaseException:
+                        single.end(own.state, intent)
+                        raise
+                    single.finish(intent)
+                    return result
             execution = Execution(script, text, (args[0],) if args else ((),))
             return self._observe(execution, own.cursor.execute, (sql, *args), kwargs)
         # What _read() does.
@@ -89,6 +116,8 @@ class ObservedCursor:
         if driver.unfinished_cursors_matter and own.cursor.description is not None:
             own.unfinished = True
             state.unfinished_cursors += 1
+            if not own.is_guarded:
+                _guard(self)
         return result
 
     def executemany(self, sql: Any, *args: Any, **kwargs: Any) -> Any:
@@ -164,6 +193,7 @@ class ObservedCursor:
         if announcement is not None and (lazy or (self._own.unfinished and script.returning)):
             self._own.announcement, announcement = announcement, None
             self._own.lazy = lazy
+            _guard(self)
         self._after(script)
         if announcement is not None:
             announcement.finish()
@@ -224,6 +254,7 @@ class ObservedCursor:
         if self._own.driver.unfinished_cursors_matter and self._own.cursor.description is not None:
             self._own.unfinished = True
             self._own.state.unfinished_cursors += 1
+            _guard(self)
 
     # What ends a cursor's work.
 
@@ -324,16 +355,6 @@ class ObservedCursor:
                 own.unfinished = False
                 own.state.unfinished_cursors -= 1
 
-    def __del__(self) -> None:
-        own = self._own
-        if own.unfinished or own.announcement is not None:
-            self._drain()
-            try:
-                own.cursor.close()
-            except Exception:  # the connection is closed already: nothing is pending then
-                pass
-            self._finish()
-
     def __enter__(self) -> ObservedCursor:
         return self
 
@@ -341,6 +362,10 @@ class ObservedCursor:
         self.close()
 
     # All else is the driver's.
+
+    @property
+    def rowcount(self) -> Any:  # asked for after each write
+        return self._own.cursor.rowcount
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._own.cursor, name)
@@ -362,9 +387,38 @@ class ObservedCursor:
         return type(self._own.cursor)
 
 
+class _Guard:
+    """Goes with its cursor, and ends its work then."""
+
+    __slots__ = ("own",)
+    own: _Own
+
+    def __del__(self) -> None:
+        own = self.own
+        if own.unfinished or own.announcement is not None:
+            dropped = _new(ObservedCursor)
+            _keep(dropped, own)
+            dropped._drain()
+            try:
+                own.cursor.close()
+            except Exception:  # the connection is closed already: nothing is pending then
+                pass
+            dropped._finish()
+
+
 _new = object.__new__
-#: Sets ``_own`` past ``__setattr__``.
+#: These set past ``__setattr__``.
 _keep = ObservedCursor.__dict__["_own"].__set__
+_keep_guard = ObservedCursor.__dict__["_guard"].__set__
+
+
+def _guard(cursor: ObservedCursor) -> None:
+    own = cursor._own
+    if not own.is_guarded:
+        own.is_guarded = True
+        guard = _new(_Guard)
+        guard.own = own
+        _keep_guard(cursor, guard)
 
 
 def observed(wrapper: BaseDatabaseWrapper, state: ConnectionState, cursor: Any) -> ObservedCursor:
@@ -376,7 +430,7 @@ def observed(wrapper: BaseDatabaseWrapper, state: ConnectionState, cursor: Any) 
     own.driver = state.driver
     own.cursor = cursor
     own.announcement = None
-    own.unfinished = own.lazy = False
+    own.unfinished = own.lazy = own.is_guarded = False
     own.written = _NOTHING
     around = _new(ObservedCursor)
     _keep(around, own)

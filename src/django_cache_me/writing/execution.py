@@ -1,11 +1,14 @@
-"""One statement that is about to be executed, and where it may write."""
+"""One statement that is about to be executed, where it may write, and whether it did."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple, Sequence
 
 from .. import _engine
+from ..databases.connection import ConnectionState
+from ..databases.drivers import UNKNOWN
 from ..databases.statements import Script
+from ..stores.dependencies import Dependencies
 
 
 class Execution(NamedTuple):
@@ -28,3 +31,24 @@ class Placed(NamedTuple):
     exact: Sequence[int] = ()
     #: What told them.
     rule: _engine.WriteRule | None = None
+
+
+class WritePlan(NamedTuple):
+    """What is the same at each execution of a text that writes row by row."""
+
+    rule: _engine.WriteRule
+    #: ``any`` of its table, and what foreign keys and triggers carry along.
+    coarse: frozenset[int]
+    tables: frozenset[str]
+    #: ``coarse`` as the engine takes it.
+    others: Dependencies
+    script: Script
+
+
+def outcome_is_known(state: ConnectionState) -> bool:
+    """Whether the driver knows what became of a statement that failed."""
+    assert state.driver is not None
+    try:
+        return state.driver.status(state.raw) != UNKNOWN
+    except Exception:  # a driver that can't even say that
+        return False

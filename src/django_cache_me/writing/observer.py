@@ -18,7 +18,7 @@ from typing import Any, Callable
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from ..databases.connection import look_at_new_connection, state_of
+from ..databases.connection import STATE, look_at_new_connection, state_of
 from ..stores.own_statements import this_thread
 from .announcement import announce
 from .cursor import observed
@@ -58,7 +58,9 @@ def _wrap_prepare_cursor() -> None:
 
     @functools.wraps(original)
     def _prepare_cursor(self: BaseDatabaseWrapper, cursor: Any) -> Any:
-        state = state_of(self)
+        state = self.__dict__.get(STATE)
+        if state is None or state.raw is not self.connection:
+            state = state_of(self)
         if state.driver is None or this_thread.left_alone:
             return original(self, cursor)
         return original(self, observed(self, state, cursor))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .. import _engine, conf
+from .. import conf
 from ..databases.catalog import Catalog, catalog_of, forget
 from ..databases.connection import MOST_WRITTEN, SNAPSHOT, ConnectionState, store_for, view_of
 from ..databases.drivers import UNKNOWN
@@ -16,8 +14,8 @@ from ..exceptions import StoreError
 from ..registry import cache_me_registry
 from ..stores.base import Clock, Store
 from ..stores.dependencies import ALL, SCHEMA, Dependencies, any_of, pack, written
-from . import aftermath, causes
-from .execution import Execution, Placed
+from . import aftermath, causes, single
+from .execution import Execution, Placed, WritePlan
 
 _SCHEMA = pack([SCHEMA])
 _EXACT_KINDS = frozenset({"insert", "update", "delete"})
@@ -201,19 +199,12 @@ def _exactly_placed(
         numbers += plan.rule.dependencies(parameters, trusted)
         if len(numbers) > MOST_WRITTEN:
             return None
+    if trusted:
+        single.remember(wrapper, state, store, catalog, execution)
     return plan.coarse, plan.tables, Placed(set(), True, numbers, plan.rule)
 
 
-class _WritePlan(NamedTuple):
-    """What is the same at each execution of a text that writes row by row."""
-
-    rule: _engine.WriteRule
-    #: ``any`` of its table, and what foreign keys and triggers carry along.
-    coarse: frozenset[int]
-    tables: frozenset[str]
-
-
-def _plan_of(catalog: Catalog, execution: Execution, dialect: str) -> _WritePlan | None:
+def _plan_of(catalog: Catalog, execution: Execution, dialect: str) -> WritePlan | None:
     key = (execution.text, cache_me_registry.revision)
     try:
         return catalog.write_plans[key]  # type: ignore[no-any-return]
@@ -224,7 +215,7 @@ def _plan_of(catalog: Catalog, execution: Execution, dialect: str) -> _WritePlan
         return plan
 
 
-def _make_plan(catalog: Catalog, execution: Execution, dialect: str) -> _WritePlan | None:
+def _make_plan(catalog: Catalog, execution: Execution, dialect: str) -> WritePlan | None:
     (name,) = execution.script.writes
     if name in catalog.acts_elsewhere or catalog.may_write(execution.script.functions):
         return None
@@ -235,7 +226,8 @@ def _make_plan(catalog: Catalog, execution: Execution, dialect: str) -> _WritePl
     if not complete:
         return None
     coarse = frozenset([any_of(name), *written(carried - {name})])
-    return _WritePlan(rule, coarse, frozenset(carried | {name}))
+    tables = frozenset(carried | {name})
+    return WritePlan(rule, coarse, tables, pack(coarse), execution.script)
 
 
 def _may_write(wrapper: BaseDatabaseWrapper, script: Script, identity: Identity) -> bool:

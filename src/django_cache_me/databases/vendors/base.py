@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from enum import Enum
 from types import MappingProxyType
@@ -11,6 +12,7 @@ from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.safestring import SafeString
 
+from ... import conf
 from ..declared import declared
 from ..rules import Column, ForeignKey, Rules
 from ..statements import Script
@@ -62,6 +64,11 @@ class Driver:
     def commits_by_itself(self, raw: Any, kind: str) -> bool:
         """Whether a writing statement of ``kind`` commits itself, given that no transaction is open."""
         raise NotImplementedError
+
+    def commits_at_once(self, raw: Any, script: Script) -> bool:
+        """Whether it is sure that no transaction is open, and that ``script``, which writes, commits before
+        the driver's ``execute`` returns."""
+        return False
 
     def executed(self, raw: Any, script: Script, succeeded: bool) -> None:
         """Told after each statement, where the driver itself keeps no count of transactions."""
@@ -123,6 +130,10 @@ class Driver:
 
     def has_connected(self, wrapper: BaseDatabaseWrapper) -> None:
         """Told as soon as ``wrapper`` has a new connection."""
+
+    def identity_ends(self, wrapper: BaseDatabaseWrapper) -> float:
+        """Until when (monotonic, s) an open connection's identity is believed without another look at it."""
+        return float("inf")
 
     def other_databases(self, database: str, schemas: Iterable[str]) -> set[str]:
         """The identities of ``schemas`` on the server of ``database``, but for that one."""
@@ -200,6 +211,8 @@ class Catalog:
         )
         #: The writers' own: what they have worked out from this catalog, by text.
         self.write_plans: dict[Any, Any] = {}
+        #: And the readers'.
+        self.read_plans: dict[Any, Any] = {}
 
     def may_write(self, functions: Iterable[str]) -> bool:
         """Whether one of ``functions`` (as the scanner names them) may write."""
@@ -299,19 +312,31 @@ class ServerFacts(NamedTuple):
     is_new: bool
 
 
+_SETTINGS_KEY = "_cache_me_settings_key"
+
+
 def settings_key(wrapper: BaseDatabaseWrapper) -> tuple[Any, ...]:
-    """All of the project's settings that shape what this connection answers."""
+    """All of the project's settings that shape what this connection answers; one object while they stay."""
     own = wrapper.settings_dict
-    return (
+    named = (own.get("NAME"), own.get("HOST"), own.get("PORT"), own.get("USER"))
+    sources = (named, wrapper.timezone_name, conf.of_django("USE_TZ"))
+    known = wrapper.__dict__.get(_SETTINGS_KEY)
+    if known is not None and known[0] == sources and known[1] == own.get("OPTIONS"):
+        found: tuple[Any, ...] = known[2]
+        return found
+    made = (
         type(wrapper).__module__,
-        str(own.get("NAME")),
-        str(own.get("HOST")),
-        str(own.get("PORT")),
-        str(own.get("USER")),
+        *map(str, named),
         repr(sorted((own.get("OPTIONS") or {}).items(), key=str)),
         str(wrapper.timezone_name),
         bool(settings.USE_TZ),
     )
+    try:
+        options = copy.deepcopy(own.get("OPTIONS"))
+    except Exception:  # whatever stands in there
+        return made
+    wrapper.__dict__[_SETTINGS_KEY] = (sources, options, made)
+    return made
 
 
 def digest(*parts: Any) -> str:

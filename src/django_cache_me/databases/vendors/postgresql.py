@@ -10,6 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..ranges import is_range, plain_range
 from ..rules import Column, ForeignKey
+from ..statements import Script
 from .base import FAILED, IDLE, OPEN, UNKNOWN, Catalog, Driver, ServerFacts, Session, Table
 
 _SAVEPOINT = "django_cache_me"
@@ -31,6 +32,13 @@ class PostgreSQLDriver(Driver):
 
     def commits_by_itself(self, raw: Any, kind: str) -> bool:
         return bool(raw.autocommit)
+
+    def commits_at_once(self, raw: Any, script: Script) -> bool:
+        pgconn = getattr(raw, "pgconn", None)
+        if pgconn is None:
+            return bool(not raw.closed and raw.get_transaction_status() == 0 and raw.autocommit)
+        # A lost connection's status is another one.
+        return bool(pgconn.transaction_status == 0 and not pgconn.pipeline_status and raw.autocommit)
 
     def wait_for_answers(self, raw: Any) -> None:
         # In a pipeline an autocommitted statement commits at the next sync, and libpq says of a transaction

@@ -12,6 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ... import _engine, conf
 from ..rules import Column
+from ..statements import Script
 from .base import IDLE, OPEN, PRIVATE, Catalog, Driver, Identity, Session, Table, digest, settings_key
 
 #: How long (s) a file's identity is believed before the path is looked at again.
@@ -53,6 +54,14 @@ class SQLiteDriver(Driver):
         if autocommit is True or autocommit is False:
             return bool(autocommit)
         return raw.isolation_level is None or kind not in ("insert", "update", "delete", "replace")
+
+    def commits_at_once(self, raw: Any, script: Script) -> bool:
+        # Rows that are to be fetched keep the commit waiting.
+        return not script.returning and not raw.in_transaction and self.commits_by_itself(raw, script.kind)
+
+    def identity_ends(self, wrapper: BaseDatabaseWrapper) -> float:
+        known = wrapper.__dict__.get(_KNOWN)
+        return 0.0 if known is None else known[0] + _LEASE
 
     def session(self, wrapper: BaseDatabaseWrapper) -> Session:
         # SQLite has no server: the locks of a dead process are gone with it, and what its transaction left
