@@ -7,6 +7,7 @@
 
 #include "bindings.hpp"
 #include "recorder.hpp"
+#include "recorder_aggregate.hpp"
 #include "recorder_ground.hpp"
 #include "recorder_method.hpp"
 
@@ -19,10 +20,10 @@ namespace {
 constexpr const char* kMethods[] = {"filter",      "exclude",        "order_by", "reverse", "distinct",
                                     "all",         "select_related", "only",     "defer",   "values",
                                     "values_list", "__getitem__",    "get",      "count",   "exists",
-                                    "first",       "last",           ""};
+                                    "first",       "last",           "aggregate", ""};
 constexpr const char* kKinds[] = {"refused", "constant", "integer",  "text",           "real",
                                   "decimal", "uuid",     "date",     "naive_datetime", "aware_datetime",
-                                  "time",    "duration", "instance", "members",        "tree"};
+                                  "time",    "duration", "instance", "members",        "tree", "aggregate"};
 
 PyRef owned(nb::handle object) {
   return PyRef::borrow(object.ptr());
@@ -96,6 +97,7 @@ void describe(const Argument& argument, nb::object name, bool late, nb::list& fo
   switch (argument.kind) {
     case ValueKind::constant:
     case ValueKind::refused:
+    case ValueKind::aggregate:
       return;
     case ValueKind::instance:
       if (!late) found.append(nb::make_tuple(words(argument.key_kind), name, nb::none(), nb::none(), false));
@@ -157,7 +159,8 @@ void install(nb::dict parts, nb::list attributes, nb::handle default_mode) {
   face.ground_of = part("ground_of");
   face.may_hit = part("may_hit");
   face.add_known = part("add_known");
-  face.queryset_class = part("queryset_class");
+  face.get_queryset = part("get_queryset");
+  face.getattribute = part("getattribute");
   face.plainness = part("plainness");
   face.aside = part("aside");
   face.running_loop = part("running_loop");
@@ -171,6 +174,9 @@ void install(nb::dict parts, nb::list attributes, nb::handle default_mode) {
   face.router_class = Watches();
   face.router_class.add_class(PyRef::borrow(reinterpret_cast<PyObject*>(Py_TYPE(face.router.get()))));
   set_value_classes(part("model"), part("tree"), part("key_name"));
+  std::vector<PyRef> aggregates;
+  for (const nb::handle sample : nb::cast<nb::list>(parts["aggregates"])) aggregates.push_back(owned(sample));
+  if (!set_aggregates(aggregates, part("column"), part("star"))) throw nb::python_error();
   all.attributes.clear();
   using Kind = Attribute::Kind;
   constexpr std::pair<const char*, Kind> kAttributeKinds[] = {
@@ -416,7 +422,7 @@ void register_shapes(nb::module_& module) {
 void register_recorder(nb::module_& module) {
   using namespace cache_me::python;
 
-  if (!init_recorder_values() || !init_chains() || !init_recorder_ground() || !init_recorder() ||
+  if (!init_recorder_values() || !init_recorder_aggregates() || !init_chains() || !init_recorder_ground() || !init_recorder() ||
       !init_recorded_methods()) {
     throw nb::python_error();
   }

@@ -2,6 +2,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/vector.h>
 
+#include "aggregate_plan.hpp"
 #include "bindings.hpp"
 #include "decoded_rows.hpp"
 #include "row_builder.hpp"
@@ -88,6 +89,18 @@ RowsPlan rows_plan(nb::handle made, const nb::tuple& names, std::vector<std::siz
   return plan;
 }
 
+// (name, converters, expression) of each column
+AggregatePlan aggregate_plan(const nb::list& description) {
+  std::vector<AggregatePlan::Column> columns;
+  for (const nb::handle parts : description) {
+    AggregatePlan::Column column{interned(parts[0]), {}, owned(parts[2])};
+    for (const nb::handle converter : nb::cast<nb::list>(parts[1]))
+      column.converters.push_back(owned(converter));
+    columns.push_back(std::move(column));
+  }
+  return AggregatePlan(std::move(columns));
+}
+
 PyObject* mode_or_null(nb::handle mode) {
   return mode.is_none() ? nullptr : mode.ptr();
 }
@@ -134,7 +147,7 @@ void register_row_builder(nb::module_& module) {
       .def(
           "build_from",
           [](const ResultPlan& self, nb::bytes rows, nb::str database, nb::handle mode) {
-            return result(self.build_from({rows.c_str(), rows.size()}, database.ptr(), mode_or_null(mode)));
+            return result(self.build_from({rows.c_str(), rows.size()}, {database.ptr(), mode_or_null(mode)}));
           },
           "rows"_a, "database"_a, "mode"_a.none(),
           nb::sig("def build_from(self, rows: bytes, database: str, mode: typing.Any) -> list[typing.Any]"),
@@ -162,4 +175,11 @@ void register_row_builder(nb::module_& module) {
                   "collections.abc.Sequence[int]) -> None"),
           "`made` is dict, tuple, a namedtuple, or None for single values. `names` are a dict's keys. "
           "`columns` are those of the items, in order.");
+  nb::class_<AggregatePlan, ResultPlan>(module, "AggregatePlan", "The dict that aggregate() gives.")
+      .def(
+          "__init__",
+          [](AggregatePlan* self, nb::list columns) { new (self) AggregatePlan(aggregate_plan(columns)); },
+          "columns"_a,
+          nb::sig("def __init__(self, columns: list[tuple[str, list[typing.Any], typing.Any]]) -> None"),
+          "Of each column its name, the converters of the driver's value, and its expression.");
 }

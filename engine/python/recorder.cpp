@@ -25,6 +25,9 @@ struct Names {
   PyObject* fields = nullptr;
   PyObject* iterable_class = nullptr;
   PyObject* sticky = nullptr;
+  PyObject* getattribute = nullptr;
+  PyObject* get_queryset = nullptr;
+  PyObject* queryset_class = nullptr;
 };
 Names names;  // interned; kept until the process ends
 
@@ -38,11 +41,6 @@ using KnownClasses = std::unordered_map<PyTypeObject*, Known>;
 constexpr std::size_t kMostClasses = 4096;
 
 // Never destroyed: Python is gone by then.
-KnownClasses& known_managers() {
-  static auto* const all = new KnownClasses;
-  return *all;
-}
-
 KnownClasses& known_querysets() {
   static auto* const all = new KnownClasses;
   return *all;
@@ -156,8 +154,16 @@ int& bypass_depth() noexcept {
   return depth;
 }
 
+// Looked up each time: Django counts managers in an attribute of their class, so that CPython gives up on
+// numbering the versions of these classes as soon as some related managers were made.
 PyTypeObject* queryset_class_of(PyTypeObject* managers) {
-  PyObject* answer = ask(known_managers(), managers, recorder().face.queryset_class.get());
+  const Face& face = recorder().face;
+  if (managers->tp_getattro != PyObject_GenericGetAttr &&
+      _PyType_Lookup(managers, names.getattribute) != face.getattribute.get()) {
+    return nullptr;
+  }
+  if (_PyType_Lookup(managers, names.get_queryset) != face.get_queryset.get()) return nullptr;
+  PyObject* answer = _PyType_Lookup(managers, names.queryset_class);
   if (answer == nullptr || !PyType_Check(answer)) return nullptr;
   auto* type = reinterpret_cast<PyTypeObject*>(answer);
   return plainness_of(type) == Plainness::entirely ? type : nullptr;
@@ -263,7 +269,7 @@ PyRef attempt(const Node& node, PyObject* const* values, const Question& questio
     PyErr_Clear();
     return PyRef();
   }
-  return plan->look_up(key, *ground, recorder().default_mode.get());
+  return plan->look_up(key, *ground, connection.get(), recorder().default_mode.get());
 }
 
 PyRef answer_of(Method method, PyObject* list) {
@@ -282,6 +288,8 @@ PyRef answer_of(Method method, PyObject* list) {
       if (first == nullptr || !PyTuple_CheckExact(first) || PyTuple_GET_SIZE(first) == 0) return PyRef();
       first = PyTuple_GET_ITEM(first, 0);
       return PyLong_CheckExact(first) ? PyRef::borrow(first) : PyRef();
+    case Method::aggregate:
+      return first != nullptr && PyDict_CheckExact(first) ? PyRef::borrow(first) : PyRef();
     default:
       return PyRef();
   }
@@ -306,7 +314,8 @@ bool init_recorder() {
          intern(names.state, "_state") && intern(names.db, "db") && intern(names.receivers, "receivers") &&
          intern(names.chain, "_cache_me_chain") && intern(names.policy, "_cache_me_policy") &&
          intern(names.fields, "_fields") && intern(names.iterable_class, "_iterable_class") &&
-         intern(names.sticky, "_sticky_filter");
+         intern(names.sticky, "_sticky_filter") && intern(names.getattribute, "__getattribute__") &&
+         intern(names.get_queryset, "get_queryset") && intern(names.queryset_class, "_queryset_class");
 }
 
 }  // namespace cache_me::python

@@ -25,7 +25,8 @@ struct Face {
   PyRef ground_of;       // ground_of(connection) -> Ground | None
   PyRef may_hit;         // may_hit(connection) -> bool
   PyRef add_known;       // add_known(queryset, instances)
-  PyRef queryset_class;  // queryset_class(class of managers) -> the class of querysets, or None: not recorded
+  PyRef get_queryset;    // of managers that are recorded
+  PyRef getattribute;    // object's
   PyRef plainness;       // plainness(class of querysets) -> Plainness, as an int
   PyRef running_loop;    // asyncio's _get_running_loop
   PyRef connections;     // Django's

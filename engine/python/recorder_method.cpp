@@ -143,8 +143,7 @@ bool knows_something(const Attributes& attributes) {
 
 PyRef attempt_for(PyObject* queryset, const Attributes& attributes, const Node& node, PyObject* const* values,
                   PyObject* alias) {
-  const bool knows = node.step().method != Method::count && node.step().method != Method::exists &&
-                     knows_something(attributes);
+  const bool knows = !gives_numbers(node.step().method) && knows_something(attributes);
   for (const auto& plan : node.plans) {
     if (knows && !plan->knows_related) return PyRef();
   }
@@ -233,7 +232,8 @@ PyObject* on_queryset(RecordedMethod* method, PyObject* const* args, std::size_t
   Call call{method->method, attributes.is_true(names.sticky), false, args + 1, count - 1, kwnames};
   const bool is_evaluated = attributes.get(names.result_cache) != Py_None;
   if (ends_chain(method->method)) {
-    if (is_evaluated && method->method != Method::get) return call_original(method, args, flags, kwnames);
+    if (is_evaluated && method->method != Method::get && method->method != Method::aggregate)
+      return call_original(method, args, flags, kwnames);
     if (plainness != Plainness::entirely) {
       return hand_over(recorder().face.aside, method, args, count, kwnames).release();
     }

@@ -132,7 +132,7 @@ bool Plan::make_key(PyObject* const* values, PyObject* connection, std::string& 
   return made;
 }
 
-PyRef Plan::look_up(const std::string& at, const Ground& ground, PyObject* mode) const {
+PyRef Plan::look_up(const std::string& at, const Ground& ground, PyObject* connection, PyObject* mode) const {
   thread_local std::string kept;
   std::string bytes;
   std::swap(bytes, kept);
@@ -141,7 +141,7 @@ PyRef Plan::look_up(const std::string& at, const Ground& ground, PyObject* mode)
     const std::optional<Entry> entry = parse_entry(bytes);
     if (entry && entry->head.fingerprint == fingerprint &&
         ground.table->unchanged(entry->head.epoch, entry->head.dependencies, entry->head.versions)) {
-      made = building != nullptr ? building->build_from(entry->rows, alias.get(), mode)
+      made = building != nullptr ? building->build_from(entry->rows, {alias.get(), mode, connection})
                                  : tuples_of(decode_rows(entry->rows));
       if (!made && PyErr_Occurred() != nullptr && is_malformed()) ground.store->erase(at);
     }

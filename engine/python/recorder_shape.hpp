@@ -41,12 +41,18 @@ enum class Method : std::uint8_t {
   exists,
   first,
   last,
+  aggregate,
   // Not recorded; it is only told of.
   other,
 };
 
 inline bool ends_chain(Method method) noexcept {
   return method >= Method::get;
+}
+
+// Methods that ask for a single row.
+inline bool gives_numbers(Method method) noexcept {
+  return method == Method::count || method == Method::exists || method == Method::aggregate;
 }
 
 struct Step {
@@ -59,7 +65,7 @@ struct Step {
   Taking taking() const noexcept {
     return {method != Method::filter && method != Method::exclude && method != Method::get &&
                 method != Method::slice,
-            late};
+            late, method == Method::aggregate};
   }
 };
 

@@ -5,6 +5,7 @@
 
 #include "compat.hpp"
 #include "compat_datetime.hpp"
+#include "recorder_aggregate.hpp"
 #include "row_codec_types.hpp"
 
 namespace cache_me::python {
@@ -151,6 +152,13 @@ ValueKind plain_kind(PyObject* value) noexcept {
 }
 
 bool hash_argument(PyObject* value, PyObject* name, Taking taking, std::uint64_t& hash) {
+  if (taking.aggregates) {
+    Aggregate aggregate;
+    if (!read_aggregate(value, aggregate)) return false;
+    mix(hash, address(aggregate.type) ^ (aggregate.distinct ? 1u : 0u));
+    mix(hash, static_cast<std::uint64_t>(PyObject_Hash(aggregate.source)));
+    return true;
+  }
   if (is_constant(value, taking)) {
     mix(hash, PyUnicode_Check(value) ? static_cast<std::uint64_t>(PyObject_Hash(value)) : address(value));
     return true;
@@ -182,6 +190,15 @@ bool hash_argument(PyObject* value, PyObject* name, Taking taking, std::uint64_t
 
 Argument make_argument(PyObject* value, PyObject* name, Taking taking, PyObject* model) {
   Argument argument;
+  if (taking.aggregates) {
+    Aggregate aggregate;
+    if (!read_aggregate(value, aggregate)) return argument;
+    argument.kind = ValueKind::aggregate;
+    argument.what = PyRef::borrow(aggregate.type);
+    argument.names.push_back(PyRef::borrow(aggregate.source));
+    argument.distinct = aggregate.distinct;
+    return argument;
+  }
   if (is_constant(value, taking)) {
     argument.kind = ValueKind::constant;
     argument.what = PyRef::borrow(value);
@@ -227,6 +244,12 @@ bool take(const Argument& argument, PyObject* value, Taking taking, Values& valu
       if (value == argument.what.get()) return true;
       return PyUnicode_CheckExact(value) && PyUnicode_CheckExact(argument.what.get()) &&
              PyUnicode_Compare(value, argument.what.get()) == 0;
+    case ValueKind::aggregate: {
+      Aggregate aggregate;
+      return read_aggregate(value, aggregate) && aggregate.type == argument.what.get() &&
+             aggregate.distinct == argument.distinct &&
+             PyUnicode_Compare(aggregate.source, argument.names.front().get()) == 0;
+    }
     case ValueKind::members: {
       if (!is_container(value)) return false;
       ValueKind member = ValueKind::refused;
@@ -268,7 +291,10 @@ bool take(const Argument& argument, PyObject* value, Taking taking, Values& valu
 }
 
 std::size_t values_of(const Argument& argument, Taking taking) noexcept {
-  if (argument.kind == ValueKind::constant || argument.kind == ValueKind::refused) return 0;
+  if (argument.kind == ValueKind::constant || argument.kind == ValueKind::refused ||
+      argument.kind == ValueKind::aggregate) {
+    return 0;
+  }
   if (argument.kind == ValueKind::instance) return taking.late ? 1 : 2;
   if (argument.kind != ValueKind::tree) return 1;
   std::size_t count = 0;
@@ -280,6 +306,8 @@ PyRef give_back(const Argument& argument, Taking taking, PyObject* const*& next)
   switch (argument.kind) {
     case ValueKind::constant:
       return PyRef::borrow(argument.what.get());
+    case ValueKind::aggregate:
+      return make_aggregate(argument.what.get(), argument.names.front().get(), argument.distinct);
     case ValueKind::instance: {
       if (taking.late) return PyRef::borrow(*next++);
       PyObject* key = *next++;

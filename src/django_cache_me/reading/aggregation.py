@@ -16,10 +16,12 @@ from django.db.models import QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 from django.db.models.sql.constants import SINGLE
 
+from .. import _engine
 from .admission import admitted
 from .capturing import Captured, is_capturing
-from .layout import driver_layout
+from .layout import driver_layout, is_djangos
 from .lookup import Question, footing_for
+from .parameters import Unlearnable
 from .policy import Plan
 
 _local = threading.local()
@@ -88,3 +90,24 @@ def _row(compiler: Any, execute: Callable[..., Any], plan: Plan, label: str) -> 
     )
     rows = question.answer()
     return rows[0] if rows else None
+
+
+def aggregate_plan(compiler: Any) -> _engine.AggregatePlan:
+    """How the row that ``compiler`` asks for becomes what ``aggregate()`` gives; raises Unlearnable.
+
+    Django converts the driver's row by the expressions' own converters, and names its values by the aliases.
+    """
+    selected = compiler.query.annotation_select
+    if compiler.select is not None and len(selected) != len(compiler.select):  # None: around a subquery
+        raise Unlearnable("columns")
+    has_composites = getattr(compiler, "has_composite_fields", None)  # Django 5.2+
+    if has_composites is not None and has_composites(selected.values()):
+        raise Unlearnable("columns")
+    converters = compiler.get_converters(selected.values())
+    columns = []
+    for position, name in enumerate(selected):
+        own, expression = converters.get(position, ([], None))
+        if not all(map(is_djangos, own)):
+            raise Unlearnable("own_conversions")
+        columns.append((name, list(own), expression))
+    return _engine.AggregatePlan(columns)

@@ -25,6 +25,7 @@ from ..databases.identity import identity_of
 from ..databases.statements import read_script
 from ..registry import cache_me_registry
 from . import probes as values_to_try
+from .aggregation import aggregate_plan
 from .building import building_plan, loads_all
 from .capturing import capture
 from .gaps import gaps_of
@@ -166,6 +167,10 @@ class _Lesson:
             ):
                 raise Unlearnable("other_key")
         watch_options(plan, options)
+        if self.node.method == "aggregate":
+            _, args, kwargs, _, _ = self.node.steps(actual)[-1]
+            for cls in {type(expression) for expression in (*args, *kwargs.values())}:
+                plan.watch_class(cls)
         return plan
 
     def _base(self, values: tuple[Any, ...]) -> Any:
@@ -298,7 +303,10 @@ class _Finder:
     def _outcome(self, first: Compiled) -> tuple[Any, Any, Any]:
         """The layout of its rows, how they become results (None: tuples), whether nobody listens to that."""
         if first.queryset is None:
-            return driver_layout(first.compiler.connection, "single"), None, None
+            layout = driver_layout(first.compiler.connection, "single")
+            if self.lesson.node.method != "aggregate":
+                return layout, None, None
+            return layout, aggregate_plan(first.compiler), None
         iterable = first.queryset._iterable_class
         layout = layout_of(first.compiler)
         if layout.own or layout.driver_rows:

@@ -43,7 +43,7 @@ def replay(cls: Any, model: Any, node: _engine.Node, values: Values, using: Any,
 
 
 #: Methods that end a chain: their answer is no queryset.
-ENDING = frozenset({"get", "count", "exists", "first", "last"})
+ENDING = frozenset({"get", "count", "exists", "first", "last", "aggregate"})
 
 
 def twin_of(queryset: Any) -> Any:
