@@ -127,6 +127,13 @@ bool NewObject::set(const Shape& shape, std::size_t first, std::size_t count, Py
   return true;
 }
 
+PyObject* const* values_in_place(const Shape& shape, PyObject* object) noexcept {
+  if constexpr (compat::kInlineValues) {
+    if (Py_TYPE(object) == shape.type() && shape.places() != nullptr) return compat::values_of(object);
+  }
+  return nullptr;
+}
+
 bool fast_tier() noexcept {
   return in_use;
 }

@@ -422,7 +422,7 @@ void register_shapes(nb::module_& module) {
 void register_recorder(nb::module_& module) {
   using namespace cache_me::python;
 
-  if (!init_recorder_values() || !init_recorder_aggregates() || !init_chains() || !init_recorder_ground() || !init_recorder() ||
+  if (!init_recorder_values() || !init_recorder_aggregates() || !init_recorder_attributes() || !init_chains() || !init_recorder_ground() || !init_recorder() ||
       !init_recorded_methods()) {
     throw nb::python_error();
   }
@@ -486,9 +486,10 @@ void register_recorder(nb::module_& module) {
       [](nb::handle type, nb::handle chain, nb::handle parent, nb::handle model, nb::handle db,
          nb::handle hints, bool as_clone) {
         chain_of(chain);
+        const Attributes inherited = Attributes::of_dict(parent.is_none() ? nullptr : parent.ptr());
         return given(new_queryset(reinterpret_cast<PyTypeObject*>(type.ptr()), chain.ptr(),
-                                  parent.is_none() ? nullptr : parent.ptr(), model.ptr(), db.ptr(),
-                                  hints.ptr(), as_clone));
+                                  inherited ? &inherited : nullptr, model.ptr(), db.ptr(), hints.ptr(),
+                                  as_clone));
       },
       "type"_a, "chain"_a, "parent"_a.none(), "model"_a.none(), "db"_a.none(), "hints"_a.none(), "as_clone"_a,
       nb::sig("def new_queryset(type: typing.Any, chain: typing.Any, parent: dict[str, typing.Any] | None, "

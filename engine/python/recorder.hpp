@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "recorder_attributes.hpp"
 #include "recorder_chain.hpp"
 
 namespace cache_me::python {
@@ -38,14 +39,6 @@ struct Face {
   Watches router_class;
 };
 
-// One attribute of a new queryset.
-struct Attribute {
-  enum class Kind : std::uint8_t { fixed, new_dict, copied, model, db, hints, known };
-  PyRef name;
-  PyRef value;  // in a new one
-  Kind kind = Kind::fixed;
-};
-
 struct Recorder {
   Face face;
   std::vector<Attribute> attributes;  // as Django's __init__ makes them, in its order
@@ -71,10 +64,9 @@ enum class Plainness : std::uint8_t {
 // Never sets an error.
 Plainness plainness_of(PyTypeObject* querysets);
 
-// A queryset without a Query. `parent` (its __dict__) is the one it is made from; null: a root, of `model`,
-// `db` and `hints`.
-PyRef new_queryset(PyTypeObject* type, PyObject* chain, PyObject* parent, PyObject* model, PyObject* db,
-                   PyObject* hints, bool as_clone);
+// A queryset without a Query. `parent` is the one it is made from; null: a root, of `model`, `db` and `hints`.
+PyRef new_queryset(PyTypeObject* type, PyObject* chain, const Attributes* parent, PyObject* model,
+                   PyObject* db, PyObject* hints, bool as_clone);
 
 // How a read is asked for.
 struct Question {
