@@ -16,6 +16,7 @@ LOOKUPS = (
     "exact iexact contains icontains startswith endswith istartswith iendswith gt gte lt lte in range isnull"
     " regex iregex date year month day week hour time"
 ).split()
+AGGREGATES = ("Avg", "Count", "Max", "Min", "Sum", "StdDev")
 VALUES: list[Any] = [
     0,
     1,
@@ -101,11 +102,13 @@ def _calls(rng: random.Random, model: Any) -> Any:
         else:
             other = ["order_by", "values", "values_list", "only", "defer", "select_related"]
             steps.append((rng.choice([*other, "distinct", "reverse", "slice"]), rng.choice(fields), 0))
-    return model, steps, rng.choice(["list", "list", "count", "exists", "first", "last", "get"])
+    ending = rng.choice(["list", "list", "count", "exists", "first", "last", "get", "aggregate"])
+    names = [(rng.choice(AGGREGATES), rng.choice([*fields, "*"]), rng.random() < 0.2) for _ in range(2)]
+    return model, steps, (ending, names[: rng.randint(1, 2)])
 
 
 def _run(rng: random.Random, models: Any, calls: Any, turn: int) -> None:
-    model, steps, ending = calls
+    model, steps, (ending, aggregates) = calls
     try:
         queryset = model.objects.all()
         for method, name, value in steps:
@@ -119,10 +122,19 @@ def _run(rng: random.Random, models: Any, calls: Any, turn: int) -> None:
                 queryset = getattr(queryset, method)(name)
         if ending == "list":
             list(queryset)
+        elif ending == "aggregate":
+            asked = [_aggregate(*one) for one in aggregates]
+            queryset.aggregate(*asked[1:], n=asked[0])
         else:
             getattr(queryset, ending)()
     except Exception:  # Django's own: that it rises at the same place is the shadow's to see
         pass
+
+
+def _aggregate(name: str, column: str, distinct: bool) -> Any:
+    from django.db import models
+
+    return getattr(models, name)(column, distinct=distinct)
 
 
 def _another(rng: random.Random, value: Any, turn: int) -> Any:

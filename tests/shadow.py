@@ -223,7 +223,7 @@ def _key(lesson: Any, compiler: Any, sql: str, params: Any, queryset: Any, shado
     options = cache_me_registry.get_options(queryset.model)
     if identity is None or compiler is None or options is None:
         return None
-    single = lesson.node.method in ("count", "exists") and not lesson.node.is_root
+    single = lesson.node.method in ("count", "exists", "aggregate") and not lesson.node.is_root
     asked = (
         lesson.compile(_engine.values_of(queryset.__dict__[CHAIN])).queryset
         if not single and shadow is not None

@@ -134,6 +134,10 @@ PyObject* const* values_in_place(const Shape& shape, PyObject* object) noexcept 
   return nullptr;
 }
 
+std::size_t count_in_place(PyObject* const* values) noexcept {
+  return compat::count_of(values);
+}
+
 bool fast_tier() noexcept {
   return in_use;
 }

@@ -78,6 +78,9 @@ class NewObject {
 // aren't known. Not to be used once other code has run.
 PyObject* const* values_in_place(const Shape& shape, PyObject* object) noexcept;
 
+// How many attributes an instance has whose values stand there.
+std::size_t count_in_place(PyObject* const* values) noexcept;
+
 // Switches it on or off, for tests and comparisons; it stays off where it isn't to be had.
 void use_fast_tier(bool wanted) noexcept;
 

@@ -111,6 +111,17 @@ inline PyObject* const* values_of(PyObject* object) {
 #endif
 }
 
+// How many of these are there.
+inline std::size_t count_of(PyObject* const* array) {
+  const auto* bytes = reinterpret_cast<const char*>(array) - offsetof(InlineValues, values);
+  const auto* values = reinterpret_cast<const InlineValues*>(bytes);
+#if PY_VERSION_HEX >= 0x030D0000
+  return values->size;
+#else
+  return *(reinterpret_cast<const std::uint8_t*>(values) - 2);  // as CPython's own macros have it
+#endif
+}
+
 // Sets attributes that aren't there yet, as if one after another. `places` are within the array: keys that
 // were shared before the instance was made have room.
 inline void append_inline(InlineValues* values, const std::uint8_t* places, std::size_t count,
@@ -142,6 +153,9 @@ inline PyObject* allocate_inline(PyTypeObject*, PyObject*, InlineValues*&) {
 inline void append_inline(InlineValues*, const std::uint8_t*, std::size_t, PyObject* const*) {}
 inline PyObject* const* values_of(PyObject*) {
   return nullptr;
+}
+inline std::size_t count_of(PyObject* const*) {
+  return 0;
 }
 
 #endif

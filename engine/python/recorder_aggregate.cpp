@@ -1,6 +1,9 @@
 #include "recorder_aggregate.hpp"
 
+#include <memory>
 #include <utility>
+
+#include "attributes.hpp"
 
 namespace cache_me::python {
 namespace {
@@ -14,16 +17,19 @@ struct Names {
 };
 Names names;  // interned; kept until the process ends
 
-// What a new instance of a class has, but for what is looked at by itself.
+// What a new instance of a class has.
 struct Sample {
-  PyRef type;
-  Py_ssize_t size = 0;
-  std::vector<std::pair<PyRef, PyRef>> attributes;
+  struct Attribute {
+    PyObject* name = nullptr;  // the shape's
+    PyRef expected;            // null: it is looked at by itself
+  };
+  Shape shape;
+  std::vector<Attribute> attributes;  // as in the shape
 };
 
 struct Known {
-  std::vector<Sample> samples;
-  PyRef column, star;
+  std::vector<Sample> aggregates;
+  std::unique_ptr<Sample> column, star;
 };
 
 // Never destroyed: Python is gone by then.
@@ -36,59 +42,102 @@ bool is_empty_dict(PyObject* value) noexcept {
   return PyDict_CheckExact(value) && PyDict_GET_SIZE(value) == 0;
 }
 
-bool has_attributes(PyObject* dict, const Sample& sample) noexcept {
-  if (PyDict_GET_SIZE(dict) != sample.size) return false;
-  for (const auto& [name, expected] : sample.attributes) {
-    PyObject* found = PyDict_GetItemWithError(dict, name.get());
-    if (found == nullptr ||
-        (found != expected.get() && !(is_empty_dict(found) && is_empty_dict(expected.get())))) {
+// The attributes of an object of the sample's class, read by their places or else by its __dict__.
+class Reader {
+ public:
+  Reader(const Sample& sample, PyObject* object)
+      : shape_(sample.shape), values_(values_in_place(sample.shape, object)) {
+    if (values_ != nullptr) return;
+    dict_ = PyRef::steal(PyObject_GenericGetDict(object, nullptr));
+    if (!dict_) PyErr_Clear();
+  }
+
+  std::size_t count() const noexcept {
+    if (values_ != nullptr) return count_in_place(values_);
+    return dict_ ? static_cast<std::size_t>(PyDict_GET_SIZE(dict_.get())) : 0;
+  }
+
+  // Borrowed; null: there's none.
+  PyObject* get(std::size_t number) const noexcept {
+    if (values_ != nullptr) return values_[shape_.places()[number]];
+    return dict_ ? PyDict_GetItemWithError(dict_.get(), shape_.names()[number].get()) : nullptr;
+  }
+
+ private:
+  const Shape& shape_;
+  PyObject* const* values_;
+  PyRef dict_;
+};
+
+// Whether the object has the sample's attributes and no others, all as they are in the sample. Those that are
+// looked at by themselves: see `look(name, value)`.
+template <typename Look>
+bool is_like(const Sample& sample, PyObject* object, Look look) {
+  if (Py_TYPE(object) != sample.shape.type()) return false;
+  const Reader reader(sample, object);
+  if (reader.count() != sample.attributes.size()) return false;
+  for (std::size_t i = 0; i < sample.attributes.size(); ++i) {
+    const auto& [name, expected] = sample.attributes[i];
+    PyObject* found = reader.get(i);
+    if (found == nullptr) return false;
+    if (!expected ? !look(name, found)
+                  : found != expected.get() && !(is_empty_dict(found) && is_empty_dict(expected.get()))) {
       return false;
     }
   }
   return true;
 }
 
-PyRef dict_of(PyObject* object) {
-  PyRef dict = PyRef::steal(PyObject_GenericGetDict(object, nullptr));
-  if (!dict) PyErr_Clear();
-  return dict;
-}
-
 // The name in a plain F, or "*" for a plain Star; null: it's neither. Borrowed.
 PyObject* source_of(PyObject* expression) {
-  const bool is_column = reinterpret_cast<PyObject*>(Py_TYPE(expression)) == known().column.get();
-  if (!is_column && reinterpret_cast<PyObject*>(Py_TYPE(expression)) != known().star.get()) return nullptr;
-  const PyRef dict = dict_of(expression);
-  // Django notes the arguments of constructors.
-  if (!dict || PyDict_GetItemWithError(dict.get(), names.constructor_args) == nullptr ||
-      PyDict_GET_SIZE(dict.get()) != (is_column ? 2 : 1)) {
-    return nullptr;
-  }
-  if (!is_column) return names.star;
-  PyObject* name = PyDict_GetItemWithError(dict.get(), names.name);
+  PyObject* source = nullptr;
+  const auto look = [&](PyObject* name, PyObject* value) {
+    if (name != names.name) return name == names.constructor_args;
+    source = value;
+    return PyUnicode_CheckExact(value) != 0;
+  };
+  if (is_like(*known().star, expression, look)) return names.star;
   // A column of that name isn't all rows.
-  return name != nullptr && PyUnicode_CheckExact(name) && PyUnicode_Compare(name, names.star) != 0 ? name
-                                                                                                   : nullptr;
+  return is_like(*known().column, expression, look) && PyUnicode_Compare(source, names.star) != 0 ? source
+                                                                                                  : nullptr;
+}
+
+bool sample_of(PyObject* instance, std::unique_ptr<Sample>& sample) {
+  const PyRef dict = PyRef::steal(PyObject_GenericGetDict(instance, nullptr));
+  if (!dict) return false;
+  std::vector<PyRef> all;
+  std::vector<Sample::Attribute> attributes;
+  Py_ssize_t position = 0;
+  PyObject* name = nullptr;
+  PyObject* value = nullptr;
+  while (PyDict_Next(dict.get(), &position, &name, &value) != 0) {
+    const bool by_itself = name == names.distinct || name == names.source_expressions ||
+                           name == names.constructor_args || name == names.name;
+    all.push_back(PyRef::borrow(name));
+    attributes.push_back({name, by_itself ? PyRef() : PyRef::borrow(value)});
+  }
+  Shape shape(PyRef::borrow(reinterpret_cast<PyObject*>(Py_TYPE(instance))), std::move(all));
+  sample = std::make_unique<Sample>(Sample{std::move(shape), std::move(attributes)});
+  return true;
 }
 
 }  // namespace
 
 bool read_aggregate(PyObject* value, Aggregate& aggregate) {
-  for (const Sample& sample : known().samples) {
-    if (reinterpret_cast<PyObject*>(Py_TYPE(value)) != sample.type.get()) continue;
-    const PyRef dict = dict_of(value);
-    if (!dict || !has_attributes(dict.get(), sample)) return false;
-    PyObject* distinct = PyDict_GetItemWithError(dict.get(), names.distinct);
-    PyObject* sources = PyDict_GetItemWithError(dict.get(), names.source_expressions);
-    if (distinct == nullptr || !PyBool_Check(distinct) || sources == nullptr || !PyList_CheckExact(sources) ||
-        PyList_GET_SIZE(sources) != 1 ||
-        PyDict_GetItemWithError(dict.get(), names.constructor_args) == nullptr) {
-      return false;
-    }
-    aggregate.type = sample.type.get();
-    aggregate.source = source_of(PyList_GET_ITEM(sources, 0));
-    aggregate.distinct = distinct == Py_True;
-    return aggregate.source != nullptr;
+  for (const Sample& sample : known().aggregates) {
+    if (Py_TYPE(value) != sample.shape.type()) continue;
+    aggregate = {reinterpret_cast<PyObject*>(Py_TYPE(value)), nullptr, false};
+    const bool read = is_like(sample, value, [&](PyObject* name, PyObject* found) {
+      if (name == names.distinct) {
+        aggregate.distinct = found == Py_True;
+        return PyBool_Check(found) != 0;
+      }
+      if (name != names.source_expressions) return name == names.constructor_args;
+      if (!PyList_CheckExact(found) || PyList_GET_SIZE(found) != 1) return false;
+      aggregate.source = source_of(PyList_GET_ITEM(found, 0));
+      return aggregate.source != nullptr;
+    });
+    return read && aggregate.source != nullptr;
   }
   return false;
 }
@@ -103,26 +152,14 @@ PyRef make_aggregate(PyObject* type, PyObject* source, bool distinct) {
   return PyRef::steal(PyObject_Call(type, arguments.get(), by_name.get()));
 }
 
-bool set_aggregates(const std::vector<PyRef>& samples, PyRef column, PyRef star) {
-  known().samples.clear();
-  for (const PyRef& instance : samples) {
-    const PyRef dict = PyRef::steal(PyObject_GenericGetDict(instance.get(), nullptr));
-    if (!dict) return false;
-    Sample sample{PyRef::borrow(reinterpret_cast<PyObject*>(Py_TYPE(instance.get()))),
-                  PyDict_GET_SIZE(dict.get()),
-                  {}};
-    Py_ssize_t position = 0;
-    PyObject* name = nullptr;
-    PyObject* value = nullptr;
-    while (PyDict_Next(dict.get(), &position, &name, &value) != 0) {
-      if (name != names.distinct && name != names.source_expressions && name != names.constructor_args)
-        sample.attributes.emplace_back(PyRef::borrow(name), PyRef::borrow(value));
-    }
-    known().samples.push_back(std::move(sample));
+bool set_aggregates(const std::vector<PyRef>& aggregates, const PyRef& column, const PyRef& star) {
+  known().aggregates.clear();
+  std::unique_ptr<Sample> sample;
+  for (const PyRef& instance : aggregates) {
+    if (!sample_of(instance.get(), sample)) return false;
+    known().aggregates.push_back(std::move(*sample));
   }
-  known().column = std::move(column);
-  known().star = std::move(star);
-  return true;
+  return sample_of(column.get(), known().column) && sample_of(star.get(), known().star);
 }
 
 bool init_recorder_aggregates() {

@@ -137,8 +137,8 @@ def _install_engine() -> None:
         "tree": Q,
         "key_name": key_name,
         "aggregates": [cls("name") for cls in (Avg, Count, Max, Min, Sum)],
-        "column": F,
-        "star": Star,
+        "column": F("name"),
+        "star": Star(),
     }
     queryset_class: Any = QuerySet
     plain = queryset_class(model=None, query=object())
