@@ -188,7 +188,7 @@ def _compare(queryset: Any, chain: Any, shadow: Any, eager: Any, alias: str) -> 
     node, values = _engine.node_of(chain), _engine.values_of(chain)
     counts["evaluations"] += 1
     shape = " . ".join(f"{step[0]}{step[1]}{step[2]}" for step in node.steps(values))
-    lesson = learning._Lesson(queryset, node, alias)
+    lesson = learning.Lesson(type(queryset), queryset.model, node, alias)
     try:
         mine = lesson.compile(values)
         lazy = (mine.sql, mine.params)

@@ -10,6 +10,7 @@
 #include "recorder_aggregate.hpp"
 #include "recorder_ground.hpp"
 #include "recorder_method.hpp"
+#include "recorder_prefetch.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -341,6 +342,49 @@ void register_plan(nb::module_& module) {
           "type"_a, nb::sig("def watch_class(self, type: type) -> None"));
 }
 
+PyRef interned(nb::handle name) {
+  PyObject* text = nb::str(name).release().ptr();
+  PyUnicode_InternInPlace(&text);
+  return PyRef::steal(text);
+}
+
+std::optional<std::string> prefetch_whose(const Node& root, const std::string& name,
+                                          const std::string& alias) {
+  for (const auto& one : root.prefetches) {
+    if (name == nb::cast<std::string>(nb::handle(one->name.get())) &&
+        alias == nb::cast<std::string>(nb::handle(one->alias.get()))) {
+      return one->plan->whose;
+    }
+  }
+  return std::nullopt;
+}
+
+void add_prefetch(Node& root, std::shared_ptr<Plan> plan, nb::handle name, nb::handle key_attribute,
+                  nb::handle value_attribute, nb::handle cache_name, nb::handle querysets, nb::handle model,
+                  std::shared_ptr<Node> node, nb::handle field, nb::handle parent_name) {
+  if (root.parent() != nullptr || !root.is_current() || !node->is_current()) return;
+  auto made = std::make_shared<Prefetch>();
+  made->name = interned(name);
+  made->alias = PyRef::borrow(plan->alias.get());
+  made->key_attribute = interned(key_attribute);
+  made->value_attribute = interned(value_attribute);
+  made->cache_name = interned(cache_name);
+  made->querysets = owned(querysets);
+  made->model = owned(model);
+  made->node = std::move(node);
+  made->field = owned_or_null(field);
+  if (!parent_name.is_none()) made->parent_name = interned(parent_name);
+  made->plan = std::move(plan);
+  for (auto& known : root.prefetches) {
+    if (PyUnicode_Compare(known->name.get(), made->name.get()) == 0 &&
+        PyUnicode_Compare(known->alias.get(), made->alias.get()) == 0) {
+      known = made;
+      return;
+    }
+  }
+  root.prefetches.push_back(made);
+}
+
 void register_shapes(nb::module_& module) {
   nb::class_<Node>(module, "Node", "A shape: see recorder_shape.hpp.")
       .def_prop_ro("method",
@@ -413,7 +457,23 @@ void register_shapes(nb::module_& module) {
             if (self.is_current()) self.plans.push_back(plan);
           },
           "plan"_a)
-      .def("drop_plans", [](Node& self) { self.plans.clear(); });
+      .def("drop_plans", [](Node& self) { self.plans.clear(); })
+      .def_prop_ro(
+          "notes",
+          [](Node& self) {
+            if (!self.notes) self.notes = PyRef::steal(PyDict_New());
+            return nb::borrow(self.notes.get());
+          },
+          nb::for_getter(nb::sig("def notes(self, /) -> dict[typing.Any, typing.Any]")),
+          "Whatever Python wants to be forgotten with this shape.")
+      .def("prefetch_whose", &prefetch_whose, "name"_a, "alias"_a,
+           "Whose answers the prefetch's plan is about; None: there's no plan.")
+      .def("add_prefetch", &add_prefetch, "plan"_a, "name"_a, "key_attribute"_a, "value_attribute"_a,
+           "cache_name"_a, "querysets"_a, "model"_a, "node"_a, "field"_a.none(), "parent_name"_a.none(),
+           nb::sig("def add_prefetch(self, plan: Plan, name: str, key_attribute: str, value_attribute: str, "
+                   "cache_name: str, querysets: type, model: type, node: Node, field: typing.Any, "
+                   "parent_name: str | None) -> None"),
+           "Prefetches of this root's instances by that plan: see recorder_prefetch.hpp.");
 }
 
 }  // namespace
@@ -422,7 +482,7 @@ void register_shapes(nb::module_& module) {
 void register_recorder(nb::module_& module) {
   using namespace cache_me::python;
 
-  if (!init_recorder_values() || !init_recorder_aggregates() || !init_recorder_attributes() || !init_chains() || !init_recorder_ground() || !init_recorder() ||
+  if (!init_recorder_values() || !init_recorder_aggregates() || !init_recorder_prefetch() || !init_recorder_attributes() || !init_chains() || !init_recorder_ground() || !init_recorder() ||
       !init_recorded_methods()) {
     throw nb::python_error();
   }
@@ -501,6 +561,26 @@ void register_recorder(nb::module_& module) {
       "queryset"_a, "alias"_a,
       nb::sig("def rows_of(queryset: typing.Any, alias: str) -> list[typing.Any] | None"),
       "What iterating a recorded queryset gives, if that is a hit.");
+  module.def(
+      "root_of", [](nb::handle model) { return Node::root_of(model.ptr()); }, "model"_a,
+      nb::sig("def root_of(model: typing.Any) -> Node"));
+  module.def(
+      "querysets_of_managers",
+      [](nb::handle type) {
+        PyTypeObject* found = queryset_class_of(reinterpret_cast<PyTypeObject*>(type.ptr()));
+        return found == nullptr ? nb::none() : nb::borrow(nb::handle(reinterpret_cast<PyObject*>(found)));
+      },
+      "type"_a, nb::sig("def querysets_of_managers(type: type) -> typing.Any"),
+      "The class of the querysets of such managers if these are recorded, or None.");
+  module.def(
+      "prefetch",
+      [](nb::handle queryset) {
+        const int done = prefetch_for(queryset.ptr());
+        if (done < 0) throw nb::python_error();
+        return done != 0;
+      },
+      "queryset"_a, nb::sig("def prefetch(queryset: typing.Any) -> bool"),
+      "Prefetch for an evaluated queryset, if all of it is a hit; else nothing is done.");
   module.def(
       "end_of",
       [](nb::handle queryset, nb::handle longer, nb::handle alias) {

@@ -249,19 +249,26 @@ PyRef new_queryset(PyTypeObject* type, PyObject* chain, const Attributes* parent
 }
 
 PyRef attempt(const Node& node, PyObject* const* values, const Question& question) {
-  const Face& face = recorder().face;
-  if (node.plans.empty() || !face.is_on || bypass_depth() != 0) return PyRef();
+  if (node.plans.empty() || !recorder().face.is_on) return PyRef();
   const PyRef alias = alias_of(question);
   if (!alias) return PyRef();
-  const std::shared_ptr<const Plan> plan = plan_for(node, alias.get());
-  if (plan == nullptr || !plan->watches.hold()) return PyRef();
+  return attempt_by(plan_for(node, alias.get()), node, values);
+}
+
+PyRef alias_for(const Question& question) {
+  return alias_of(question);
+}
+
+PyRef attempt_by(const std::shared_ptr<const Plan>& plan, const Node& node, PyObject* const* values) {
+  const Face& face = recorder().face;
+  if (plan == nullptr || bypass_depth() != 0 || !plan->watches.hold()) return PyRef();
   if (plan->is_unheard && !is_unheard(*plan)) return PyRef();
   const PyRef loop = PyRef::steal(compat::call(face.running_loop.get()));
   if (loop.get() != Py_None) {
     PyErr_Clear();
     return PyRef();
   }
-  const PyRef connection = connection_of(alias.get());
+  const PyRef connection = connection_of(plan->alias.get());
   if (!connection) return PyRef();
   const PyRef dict = PyRef::steal(PyObject_GenericGetDict(connection.get(), nullptr));
   if (!dict) return PyRef();

@@ -79,6 +79,12 @@ struct Question {
 // The rows' list for that node and those values, if it's a hit. Null without an error: it isn't one.
 PyRef attempt(const Node& node, PyObject* const* values, const Question& question);
 
+// The same by that plan; `node` is one of the epoch that it was learnt in.
+PyRef attempt_by(const std::shared_ptr<const Plan>& plan, const Node& node, PyObject* const* values);
+
+// The database's alias where Django's own rule decides; null without an error: the router has to be asked.
+PyRef alias_for(const Question& question);
+
 // What a method that ends a chain gives for that list; null without an error: it's for Python to say.
 PyRef answer_of(Method method, PyObject* list);
 

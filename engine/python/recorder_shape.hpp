@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "recorder_plan.hpp"
+#include "recorder_prefetch.hpp"
 #include "recorder_value.hpp"
 
 namespace cache_me::python {
@@ -117,6 +118,9 @@ class Node : public std::enable_shared_from_this<Node> {
   PyRef fields;  // of querysets of this shape: _fields and _iterable_class, if a step set them
   PyRef iterable_class;
   std::vector<std::shared_ptr<const Plan>> plans;  // one for each database's alias
+  // Of a root alone: of the model's instances; and what Python notes of them.
+  std::vector<std::shared_ptr<const Prefetch>> prefetches;
+  PyRef notes;
 
  private:
   const PyRef model_;

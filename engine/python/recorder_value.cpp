@@ -48,26 +48,6 @@ bool asks_for_members(PyObject* name) noexcept {
   return size > 4 && std::memcmp(words + size - 4, "__in", 4) == 0;
 }
 
-// The members in their order, each once, as Django's own set of them; and their kind. Null: refused.
-PyRef snapshot(PyObject* container, ValueKind& kind) {
-  const PyRef all = PyRef::steal(PySequence_Tuple(container));
-  if (!all) return PyRef();
-  const Py_ssize_t size = PyTuple_GET_SIZE(all.get());
-  if (size == 0 || static_cast<std::size_t>(size) > kMostMembers) return PyRef();
-  kind = plain_kind(PyTuple_GET_ITEM(all.get(), 0));
-  if (kind != ValueKind::integer && kind != ValueKind::text && kind != ValueKind::uuid) return PyRef();
-  for (Py_ssize_t i = 1; i < size; ++i) {
-    if (plain_kind(PyTuple_GET_ITEM(all.get(), i)) != kind) return PyRef();
-  }
-  const PyRef once = PyRef::steal(PyDict_New());
-  for (Py_ssize_t i = 0; once && i < size; ++i) {
-    if (PyDict_SetItem(once.get(), PyTuple_GET_ITEM(all.get(), i), Py_None) < 0) return PyRef();
-  }
-  if (!once || PyDict_GET_SIZE(once.get()) == size) return once ? PyRef::borrow(all.get()) : PyRef();
-  const PyRef keys = PyRef::steal(PyDict_Keys(once.get()));
-  return keys ? PyRef::steal(PyList_AsTuple(keys.get())) : PyRef();
-}
-
 bool is_instance(PyObject* value) noexcept {
   return classes.model && PyObject_TypeCheck(value, reinterpret_cast<PyTypeObject*>(classes.model.get()));
 }
@@ -108,6 +88,25 @@ PyRef key_of_instance(PyObject* instance, PyObject* attribute) {
   const PyRef dict = PyRef::steal(PyObject_GenericGetDict(instance, nullptr));
   if (!dict) return PyRef();
   return PyRef::borrow(PyDict_GetItemWithError(dict.get(), attribute));
+}
+
+PyRef members_of(PyObject* container, ValueKind& kind) {
+  const PyRef all = PyRef::steal(PySequence_Tuple(container));
+  if (!all) return PyRef();
+  const Py_ssize_t size = PyTuple_GET_SIZE(all.get());
+  if (size == 0 || static_cast<std::size_t>(size) > kMostMembers) return PyRef();
+  kind = plain_kind(PyTuple_GET_ITEM(all.get(), 0));
+  if (kind != ValueKind::integer && kind != ValueKind::text && kind != ValueKind::uuid) return PyRef();
+  for (Py_ssize_t i = 1; i < size; ++i) {
+    if (plain_kind(PyTuple_GET_ITEM(all.get(), i)) != kind) return PyRef();
+  }
+  const PyRef once = PyRef::steal(PyDict_New());
+  for (Py_ssize_t i = 0; once && i < size; ++i) {
+    if (PyDict_SetItem(once.get(), PyTuple_GET_ITEM(all.get(), i), Py_None) < 0) return PyRef();
+  }
+  if (!once || PyDict_GET_SIZE(once.get()) == size) return once ? PyRef::borrow(all.get()) : PyRef();
+  const PyRef keys = PyRef::steal(PyDict_Keys(once.get()));
+  return keys ? PyRef::steal(PyList_AsTuple(keys.get())) : PyRef();
 }
 
 bool init_recorder_values() {
@@ -207,7 +206,7 @@ Argument make_argument(PyObject* value, PyObject* name, Taking taking, PyObject*
   argument.kind = plain_kind(value);
   if (argument.kind != ValueKind::refused) return argument;
   if (is_container(value)) {
-    if (asks_for_members(name) && snapshot(value, argument.member)) argument.kind = ValueKind::members;
+    if (asks_for_members(name) && members_of(value, argument.member)) argument.kind = ValueKind::members;
     PyErr_Clear();
     return argument;
   }
@@ -253,7 +252,7 @@ bool take(const Argument& argument, PyObject* value, Taking taking, Values& valu
     case ValueKind::members: {
       if (!is_container(value)) return false;
       ValueKind member = ValueKind::refused;
-      PyRef members = snapshot(value, member);
+      PyRef members = members_of(value, member);
       if (!members || member != argument.member) return refuse();
       values.push_back(std::move(members));
       return true;

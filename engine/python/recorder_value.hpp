@@ -62,6 +62,10 @@ bool init_recorder_values();
 // key where an instance may stand for it, or None.
 void set_value_classes(PyRef model, PyRef tree, PyRef key_name);
 
+// The members of a list, tuple or set in their order, each once, as Django's own set of them; and their kind.
+// Null: refused (an error may be set).
+PyRef members_of(PyObject* container, ValueKind& kind);
+
 // Of a value that stands alone: never members, tree or instance.
 ValueKind plain_kind(PyObject* value) noexcept;
 

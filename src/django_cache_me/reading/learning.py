@@ -60,7 +60,7 @@ def consider(queryset: Any, chain: Any, alias: str) -> None:
     if node.is_refused or not node.is_current:
         return
     known = node.plan_whose(alias)
-    if known is not None and not _is_of_others(known, alias):
+    if known is not None and not is_of_others(known, alias):
         return  # it was a miss
     node.sights += 1
     if not is_due(node.sights, LEARN_AT) or not lock.acquire(blocking=False):
@@ -75,7 +75,7 @@ def consider(queryset: Any, chain: Any, alias: str) -> None:
         lock.release()
 
 
-def _is_of_others(whose: str, alias: str) -> bool:
+def is_of_others(whose: str, alias: str) -> bool:
     """Whether that database is another one by now (a file was replaced, a setting changed)."""
     ground = connections[alias].__dict__.get(GROUND)
     return ground is not None and ground.whose != whose
@@ -97,7 +97,7 @@ def learn(queryset: Any, chain: Any, alias: str) -> None:
     if ground is None:
         return  # not now
     node, actual = _engine.node_of(chain), _engine.values_of(chain)
-    lesson = _Lesson(queryset, node, alias)
+    lesson = Lesson(type(queryset), queryset.model, node, alias)
     plan = lesson.plan(actual, wrapper, ground)
     if plan is not None:
         node.add_plan(plan)
@@ -107,13 +107,15 @@ def learn(queryset: Any, chain: Any, alias: str) -> None:
 Probed = Tuple[Tuple[Any, ...], Compiled]
 
 
-class _Lesson:
-    def __init__(self, queryset: Any, node: _engine.Node, alias: str) -> None:
-        self.cls = type(queryset)
-        self.model = queryset.model
-        self.node = node
+class Lesson:
+    """A shape whose plan is to be learnt; ``node`` None: one that isn't made of recorded steps."""
+
+    def __init__(self, cls: Any, model: Any, node: Any, alias: str) -> None:
+        self.cls = cls
+        self.model = model
+        self.node: _engine.Node = _engine.root_of(model) if node is None else node
         self.alias = alias
-        self.kinds: list[Kind] = node.values
+        self.kinds: list[Kind] = self.node.values
 
     def compile(self, values: tuple[Any, ...]) -> Compiled:
         """A private replay, compiled. Raises EmptyResultSet, and Unlearnable if nothing is asked."""
@@ -236,7 +238,7 @@ def encoded_or_none(params: Any) -> Any:
 class _Finder:
     """From compiled probes to a plan."""
 
-    def __init__(self, lesson: _Lesson, wrapper: Any, caching: CachingPlan) -> None:
+    def __init__(self, lesson: Lesson, wrapper: Any, caching: CachingPlan) -> None:
         self.lesson = lesson
         self.wrapper = wrapper
         self.caching = caching

@@ -11,8 +11,9 @@ from typing import Any, Callable
 
 from django.db.models import QuerySet
 
+from .. import _engine
 from ..counters import passed
-from . import aggregation, bypass, iteration, raw, recording
+from . import aggregation, bypass, iteration, prefetching, raw, recording
 from .admission import admitted
 from .callable_twin import callable_queryset, queryset_with_policy
 from .capturing import Captured, is_capturing
@@ -65,12 +66,19 @@ def _fetching(original: Callable[[Any], None]) -> Callable[[Any], None]:
     @functools.wraps(original)
     def _fetch_all(self: Any) -> None:
         if self._result_cache is None:
+            if is_capturing():
+                raise Captured(queryset=self)
             if CHAIN in self.__dict__:
                 self._result_cache = recording.rows(self)
-            elif is_capturing():
-                raise Captured(queryset=self)
             else:
                 self._result_cache = fetch(self)
+        if self._prefetch_related_lookups and not self._prefetch_done and CHAIN in self.__dict__:
+            if _engine.prefetch(self):
+                self._prefetch_done = True
+            else:
+                original(self)
+                prefetching.consider(self)
+            return
         original(self)  # fetches if nothing was fetched yet; then prefetches related objects
 
     return _fetch_all
