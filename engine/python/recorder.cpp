@@ -259,6 +259,12 @@ PyRef alias_for(const Question& question) {
   return alias_of(question);
 }
 
+PyRef alias_by_router(PyObject* model, PyObject* hints) {
+  const PyRef ask = PyRef::steal(PyObject_GetAttr(recorder().face.router.get(), names.db_for_read));
+  const PyRef arguments = PyRef::steal(PyTuple_Pack(1, model));
+  return ask && arguments ? PyRef::steal(PyObject_Call(ask.get(), arguments.get(), hints)) : PyRef();
+}
+
 PyRef attempt_by(const std::shared_ptr<const Plan>& plan, const Node& node, PyObject* const* values) {
   const Face& face = recorder().face;
   if (plan == nullptr || bypass_depth() != 0 || !plan->watches.hold()) return PyRef();

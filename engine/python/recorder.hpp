@@ -84,6 +84,8 @@ PyRef attempt_by(const std::shared_ptr<const Plan>& plan, const Node& node, PyOb
 
 // The database's alias where Django's own rule decides; null without an error: the router has to be asked.
 PyRef alias_for(const Question& question);
+// Where it has to be asked: its answer, for a read of that model. Null: a Python error is set.
+PyRef alias_by_router(PyObject* model, PyObject* hints);
 
 // What a method that ends a chain gives for that list; null without an error: it's for Python to say.
 PyRef answer_of(Method method, PyObject* list);

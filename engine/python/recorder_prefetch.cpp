@@ -30,18 +30,24 @@ struct Fetched {
   PyRef lists;  // a dict: the related objects of each key
 };
 
-std::shared_ptr<const Prefetch> find(const Node& root, PyObject* name, PyObject* alias) {
-  for (const auto& one : root.prefetches) {
-    if (PyUnicode_Compare(one->name.get(), name) == 0 && PyUnicode_Compare(one->alias.get(), alias) == 0)
-      return one;
-  }
-  return nullptr;
-}
-
 // {name: value}
 PyRef dict_of(PyObject* name, PyObject* value) {
   PyRef dict = PyRef::steal(PyDict_New());
   return dict && PyDict_SetItem(dict.get(), name, value) == 0 ? std::move(dict) : PyRef();
+}
+
+// The prefetch of that name over the database that the router wants for it; null: there's none.
+std::shared_ptr<const Prefetch> find(const Node& root, PyObject* name, PyObject* hints) {
+  PyRef alias;
+  for (std::size_t i = 0; i < root.prefetches.size(); ++i) {
+    const std::shared_ptr<const Prefetch> one = root.prefetches[i];
+    if (PyUnicode_Compare(one->name.get(), name) != 0) continue;
+    if (!alias) alias = alias_for({one->model.get(), Py_None, hints, nullptr});
+    if (!alias) alias = alias_by_router(one->model.get(), hints);
+    if (!alias || !PyUnicode_CheckExact(alias.get())) return nullptr;
+    if (PyUnicode_Compare(one->alias.get(), alias.get()) == 0) return one;
+  }
+  return nullptr;
 }
 
 // Instances of the model itself that nobody has given related objects to.
@@ -184,12 +190,11 @@ int prefetch_for(PyObject* queryset) {
     return 0;
   }
   const PyRef hints = dict_of(names.instance, PyList_GET_ITEM(instances.get(), 0));
-  const PyRef alias = hints ? alias_for({model.get(), Py_None, hints.get(), nullptr}) : PyRef();
   std::vector<Fetched> all;
-  for (Py_ssize_t i = 0; alias && i < PyTuple_GET_SIZE(lookups.get()); ++i) {
+  for (Py_ssize_t i = 0; hints && i < PyTuple_GET_SIZE(lookups.get()); ++i) {
     PyObject* name = PyTuple_GET_ITEM(lookups.get(), i);
     Fetched fetched;
-    if (PyUnicode_CheckExact(name)) fetched.by = find(*root, name, alias.get());
+    if (PyUnicode_CheckExact(name)) fetched.by = find(*root, name, hints.get());
     for (const Fetched& other : all) {
       if (fetched.by == other.by) fetched.by = nullptr;
     }

@@ -41,6 +41,7 @@ _INTEGERS = frozenset(
         " PositiveIntegerField PositiveBigIntegerField PositiveSmallIntegerField"
     ).split()
 )
+_KINDS = frozenset({ManyToManyDescriptor, ReverseManyToOneDescriptor})
 _CACHE = "_prefetched_objects_cache"
 
 
@@ -48,7 +49,7 @@ def consider(queryset: Any) -> None:
     """Django has prefetched for ``queryset``, which has a chain."""
     own = queryset.__dict__
     instances = own["_result_cache"]
-    if not instances or not _engine.is_recording() or router.routers:
+    if not instances or not _engine.is_recording():
         return
     root = _engine.root_of(own["model"])
     for name in own["_prefetch_related_lookups"]:
@@ -57,9 +58,9 @@ def consider(queryset: Any) -> None:
 
 
 def _consider(root: _engine.Node, model: Any, name: str, instances: list[Any]) -> None:
-    alias = getattr(getattr(instances[0], "_state", None), "db", None)
-    if type(alias) is not str:
+    if type(inspect.getattr_static(model, name, None)) not in _KINDS or type(instances[0]) is not model:
         return
+    alias = router.db_for_read(getattr(instances[0], name).model, instance=instances[0])
     whose = root.prefetch_whose(name, alias)
     if whose is not None and not learning.is_of_others(whose, alias):
         return  # it was a miss
@@ -129,7 +130,7 @@ def _learn(root: _engine.Node, model: Any, name: str, instances: list[Any], alia
 def _relation(model: Any, name: str, instance: Any) -> _Relation:
     descriptor = inspect.getattr_static(model, name, None)
     kind = type(descriptor)
-    if kind not in (ManyToManyDescriptor, ReverseManyToOneDescriptor) or not has_simple_key(model):
+    if kind not in _KINDS or not has_simple_key(model):
         raise Unlearnable("relation")
     cls = descriptor.related_manager_cls
     base = cls.__mro__[1]
