@@ -17,13 +17,13 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
-from django.db.models import QuerySet
+from django.db.models import QuerySet, prefetch_related_objects
 from django.db.models.manager import BaseManager
 
 from django_cache_me import _engine
 from django_cache_me.databases.drivers import driver_for
 from django_cache_me.databases.identity import identity_of
-from django_cache_me.reading import learning, proving, recording
+from django_cache_me.reading import learning, prefetching, proving, recording
 from django_cache_me.reading.capturing import capture
 from django_cache_me.reading.key import encoded_parameters, key_of, table_key_of
 from django_cache_me.reading.layout import driver_layout, layout_of
@@ -49,6 +49,9 @@ def install() -> None:
             setattr(recording._managers_class(), name, plain)
     _wrap_clone()
     setattr(recording, "rows", _evaluating(recording.rows))
+    setattr(prefetching, "consider", _comparing_prefetches(prefetching.consider))
+    setattr(prefetching, "_node_of_querysets", _without_shadows(prefetching._node_of_querysets))
+    setattr(_engine, "prefetch", _comparing_given(_engine.prefetch))
 
 
 def _wrap_clone() -> None:
@@ -243,6 +246,96 @@ def _key(lesson: Any, compiler: Any, sql: str, params: Any, queryset: Any, shado
     assert encoded is not None
     key = key_of(plan.kind, label, sql, encoded, layout.result, identity.key)
     return f"{key}\0{identity.database}".encode()
+
+
+def _comparing_prefetches(consider: Any) -> Any:
+    """Django has prefetched: would the plan have asked the same, and have given the same querysets?"""
+
+    @functools.wraps(consider)
+    def considering(queryset: Any) -> None:
+        consider(queryset)
+        instances = queryset.__dict__["_result_cache"]
+        for name in queryset.__dict__["_prefetch_related_lookups"]:
+            if instances and type(name) is str:
+                _compare_prefetch(queryset, name, instances)
+
+    return considering
+
+
+def _without_shadows(node_of_querysets: Any) -> Any:
+    @functools.wraps(node_of_querysets)
+    def node_of(relation: Any, instances: list[Any]) -> Any:
+        for one in instances:
+            one._prefetched_objects_cache[relation.cache_name].__dict__.pop(SHADOW, None)
+        return node_of_querysets(relation, instances)
+
+    return node_of
+
+
+def _compare_prefetch(queryset: Any, name: str, instances: list[Any]) -> None:
+    root = _engine.root_of(queryset.model)
+    alias = instances[0]._state.db
+    if root.prefetch_whose(name, alias) is None:
+        counts["prefetch, no plan"] += 1
+        return
+    relation = prefetching._relation(queryset.model, name, instances[0])
+    keys = tuple(dict.fromkeys(getattr(one, relation.key_attribute) for one in instances))
+    lesson = prefetching._Lesson(relation, instances[0], alias)
+    compiled = lesson.compile((keys,))
+    expected = _key(
+        lesson, compiled.compiler, compiled.sql, compiled.params, compiled.queryset, compiled.queryset, alias
+    )
+    if expected is not None and expected != root.prefetch_key(name, alias, keys):
+        _note("prefetch", f"{queryset.model} {name} {keys}", repr(expected), "another")
+        return
+    try:
+        prefetching._node_of_querysets(relation, instances)
+    except learning.Unlearnable as why:
+        _note("prefetched querysets", f"{queryset.model} {name}", "as the plan", str(why))
+        return
+    counts["prefetch equal"] += 1
+
+
+def _comparing_given(prefetch: Any) -> Any:
+    """The plan has prefetched: Django does it again, for copies of the instances."""
+
+    def prefetching_beside(queryset: Any) -> bool:
+        if not prefetch(queryset):
+            return False
+        instances = queryset.__dict__["_result_cache"]
+        names = queryset.__dict__["_prefetch_related_lookups"]
+        copies = [copy.copy(one) for one in instances]
+        for one in copies:
+            one._state = copy.copy(one._state)
+            del one.__dict__["_prefetched_objects_cache"]
+        prefetch_related_objects(copies, *names)
+        if _given(instances) != _given(copies):
+            _note("prefetched", f"{queryset.model} {names}", str(_given(copies)), str(_given(instances)))
+        else:
+            counts["prefetched equal"] += 1
+        return True
+
+    return prefetching_beside
+
+
+def _given(instances: list[Any]) -> Any:
+    """What each instance was given, with the numbers of the objects that are the same ones."""
+    numbers = {id(one): i for i, one in enumerate(instances)}
+    found = []
+    for one in instances:
+        for name, queryset in one._prefetched_objects_cache.items():
+            results = queryset._result_cache
+            number = numbers.setdefault(id(results), len(numbers))
+            rows = [(type(row), row.pk, sorted(row.__dict__), row._state.db,
+                     {key: numbers.get(id(value)) for key, value in row._state.fields_cache.items()}
+                     if "fields_cache" in row._state.__dict__ else None) for row in results]  # fmt: skip
+            hints = {key: numbers.get(id(value)) for key, value in queryset._hints.items()}
+            known = [(str(field), {key: numbers.get(id(value)) for key, value in objects.items()})
+                     for field, objects in queryset._known_related_objects.items()]  # fmt: skip
+            found.append(
+                (name, number, rows, hints, known, queryset._prefetch_done, str(twin_of(queryset).query))
+            )
+    return found
 
 
 def _typed(params: Any) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ import decimal
 import pytest
 from django.db import transaction
 from django.db.models import Model, Prefetch, QuerySet
+from django.db.models.manager import BaseManager
 from django.db.models.signals import post_init
 from django.test import override_settings
 
@@ -89,7 +90,10 @@ QUERIES = {
     "two": (3, lambda a: Product.objects.using(a).order_by("id").prefetch_related("tags", "reviews")),
     "one after the other": (
         3,
-        lambda a: Product.objects.using(a).prefetch_related("reviews").order_by("-id").prefetch_related("tags"),
+        lambda a: Product.objects.using(a)
+        .prefetch_related("reviews")
+        .order_by("-id")
+        .prefetch_related("tags"),
     ),
     "a slice": (2, lambda a: Product.objects.using(a).order_by("id").prefetch_related("tags")[2:5]),
     "one": (2, lambda a: Product.objects.using(a).filter(price=decimal.Decimal(3)).prefetch_related("tags")),
@@ -105,15 +109,18 @@ QUERIES = {
     "parents twice": (
         2,
         lambda a: (
-            Category.objects.using(a)
-            .filter(products__name="p1")
-            .order_by("id")
-            .prefetch_related("products")
+            Category.objects.using(a).filter(products__name="p1").order_by("id").prefetch_related("products")
         ),
     ),
-    "without related": (2, lambda a: Product.objects.using(a).filter(price=decimal.Decimal(0)).prefetch_related("tags")),
+    "without related": (
+        2,
+        lambda a: Product.objects.using(a).filter(price=decimal.Decimal(0)).prefetch_related("tags"),
+    ),
     "nothing": (1, lambda a: Product.objects.using(a).filter(name="nobody").prefetch_related("tags")),
-    "some columns": (2, lambda a: Product.objects.using(a).only("name").order_by("id").prefetch_related("tags")),
+    "some columns": (
+        2,
+        lambda a: Product.objects.using(a).only("name").order_by("id").prefetch_related("tags"),
+    ),
     "with its category": (
         2,
         lambda a: Product.objects.using(a).select_related("category").order_by("id").prefetch_related("tags"),
@@ -127,9 +134,9 @@ QUERIES = {
     "an object": (0, lambda a: Product.objects.using(a).order_by("id").prefetch_related(Prefetch("tags"))),
     "a queryset": (
         0,
-        lambda a: Product.objects.using(a).order_by("id").prefetch_related(
-            Prefetch("tags", queryset=Tag.objects.order_by("-word"), to_attr="words")
-        ),
+        lambda a: Product.objects.using(a)
+        .order_by("id")
+        .prefetch_related(Prefetch("tags", queryset=Tag.objects.order_by("-word"), to_attr="words")),
     ),
     "the same twice": (1, lambda a: Product.objects.using(a).order_by("id").prefetch_related("tags", "tags")),
     "forwards": (1, lambda a: Product.objects.using(a).order_by("id").prefetch_related("category")),
@@ -167,7 +174,7 @@ def test_each_result_is_new(goods):
 
     assert hits_by_plan(ask) == 2
     one = ask()
-    list(one[1].tags.all())[0].word = "changed"
+    next(iter(one[1].tags.all())).word = "changed"
     one[1]._prefetched_objects_cache["tags"]._result_cache.append(None)
     assert graph(ask()) == graph(as_django(ask))
 
@@ -306,6 +313,15 @@ def test_what_django_refuses_it_refuses(goods):
         with pytest.raises(ValueError, match="prefetch"):
             list(Product.objects.using(goods).prefetch_related("name"))
         list(Product.objects.using(goods).prefetch_related("tags"))
+
+
+def test_related_managers_leave_the_class_of_managers_alone(sqlite):
+    category = Category.objects.create(name="c")
+    before = BaseManager.creation_counter
+    numbers = [category.products.creation_counter for _ in range(5)]
+    assert BaseManager.creation_counter == before
+    assert numbers == sorted(set(numbers))
+    assert numbers[0] > Category.objects.creation_counter
 
 
 def test_a_single_instance_and_streams(goods):

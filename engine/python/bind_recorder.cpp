@@ -1,4 +1,5 @@
-// recorder.hpp for Python: what is worked out there and used here, and the other way round.
+// recorder.hpp and recorder_shape.hpp for Python: what is worked out there and used here, and the other way
+// round.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/shared_ptr.h>
@@ -18,21 +19,13 @@ using namespace nb::literals;
 namespace cache_me::python {
 namespace {
 
-constexpr const char* kMethods[] = {"filter",      "exclude",        "order_by", "reverse", "distinct",
-                                    "all",         "select_related", "only",     "defer",   "values",
-                                    "values_list", "__getitem__",    "get",      "count",   "exists",
+constexpr const char* kMethods[] = {"filter",      "exclude",        "order_by",  "reverse", "distinct",
+                                    "all",         "select_related", "only",      "defer",   "values",
+                                    "values_list", "__getitem__",    "get",       "count",   "exists",
                                     "first",       "last",           "aggregate", ""};
-constexpr const char* kKinds[] = {"refused", "constant", "integer",  "text",           "real",
-                                  "decimal", "uuid",     "date",     "naive_datetime", "aware_datetime",
-                                  "time",    "duration", "instance", "members",        "tree", "aggregate"};
-
-PyRef owned(nb::handle object) {
-  return PyRef::borrow(object.ptr());
-}
-
-PyRef owned_or_null(nb::handle object) {
-  return object.is_none() ? PyRef() : owned(object);
-}
+constexpr const char* kKinds[] = {
+    "refused",        "constant",       "integer", "text",     "real",     "decimal", "uuid", "date",
+    "naive_datetime", "aware_datetime", "time",    "duration", "instance", "members", "tree", "aggregate"};
 
 nb::object given(PyRef object) {
   if (!object) {
@@ -196,167 +189,25 @@ void install(nb::dict parts, nb::list attributes, nb::handle default_mode) {
   all.default_mode = owned_or_null(default_mode);
 }
 
-void add_parameter(Plan& plan, std::size_t value, nb::bytes head, nb::handle key_attribute,
-                   std::optional<std::int64_t> least, std::optional<std::int64_t> most, nb::handle before,
-                   nb::handle after, nb::handle convert, bool is_members) {
-  Parameter parameter;
-  parameter.is_constant = false;
-  parameter.value = value;
-  parameter.is_members = is_members;
-  parameter.encoded.assign(head.c_str(), head.size());
-  parameter.key_attribute = owned_or_null(key_attribute);
-  parameter.least = least;
-  parameter.most = most;
-  parameter.before = owned_or_null(before);
-  parameter.after = owned_or_null(after);
-  parameter.convert = owned_or_null(convert);
-  plan.parameters.push_back(std::move(parameter));
-}
-
-void add_constant(Plan& plan, nb::bytes encoded) {
-  Parameter parameter;
-  parameter.encoded.assign(encoded.c_str(), encoded.size());
-  plan.parameters.push_back(std::move(parameter));
-}
-
-void register_plan(nb::module_& module) {
-  nb::class_<Ground>(module, "Ground", "What reads over one connection stand on: see recorder_ground.hpp.")
-      .def(
-          "__init__",
-          [](Ground* self, const std::string& whose, std::shared_ptr<SharedStore> store,
-             std::shared_ptr<VersionTable> table, double until, nb::handle status, nb::handle idle,
-             bool reads_begin_transactions) {
-            new (self) Ground();
-            self->whose = whose;
-            self->store = std::move(store);
-            self->table = std::move(table);
-            self->until = until;
-            self->status = owned_or_null(status);
-            self->idle = owned_or_null(idle);
-            self->reads_begin_transactions = reads_begin_transactions;
-          },
-          "whose"_a, "store"_a, "table"_a, "until"_a, "status"_a.none(), "idle"_a.none(),
-          "reads_begin_transactions"_a,
-          nb::sig(
-              "def __init__(self, whose: str, store: SharedStore, table: VersionTable, until: float, status: "
-              "typing.Any, idle: typing.Any, reads_begin_transactions: bool) -> None"))
-      .def(
-          "watch",
-          [](Ground& self, nb::dict dict, nb::handle name, nb::handle value, bool absent, bool equal) {
-            self.watches.add(owned(dict), owned(name), absent ? PyRef() : owned(value), equal);
-          },
-          "dict"_a, "name"_a, "value"_a.none(), "absent"_a = false, "equal"_a = false,
-          nb::sig("def watch(self, dict: dict[typing.Any, typing.Any], name: typing.Any, value: typing.Any, "
-                  "absent: "
-                  "bool = False, equal: bool = False) -> None"),
-          "It holds as long as that entry is this very object (or equal to it, or isn't there).")
-      .def(
-          "watch_class", [](Ground& self, nb::type_object type) { self.watches.add_class(owned(type)); },
-          "type"_a, nb::sig("def watch_class(self, type: type) -> None"),
-          "And nobody changes that class or its bases.")
-      .def("holds", &Ground::holds)
-      .def_ro("whose", &Ground::whose);
-  nb::class_<Plan>(module, "Plan",
-                   "What is worked out once for the queries of a shape: see recorder_plan.hpp.")
-      .def(
-          "__init__",
-          [](Plan* self, nb::str alias, const std::string& whose, std::uint64_t fingerprint,
-             bool knows_related) {
-            new (self) Plan();
-            self->alias = owned(alias);
-            self->whose = whose;
-            self->fingerprint = fingerprint;
-            self->knows_related = knows_related;
-          },
-          "alias"_a, "whose"_a, "fingerprint"_a, "knows_related"_a)
-      .def(
-          "set_key",
-          [](Plan& self, const std::string& name, std::vector<nb::bytes> sql, nb::bytes result,
-             nb::bytes place) {
-            KeyTemplate::Parts parts;
-            parts.name = name;
-            for (const nb::bytes& piece : sql) parts.sql.emplace_back(piece.c_str(), piece.size());
-            parts.result.assign(result.c_str(), result.size());
-            parts.whose = self.whose;
-            parts.place.assign(place.c_str(), place.size());
-            self.key = std::make_unique<KeyTemplate>(parts);
-          },
-          "name"_a, "sql"_a, "result"_a, "place"_a,
-          "The digest's parts; a number goes between the pieces of SQL.")
-      .def(
-          "set_fixed_key", [](Plan& self, nb::bytes key) { self.fixed_key.assign(key.c_str(), key.size()); },
-          "key"_a)
-      .def_rw("as_list", &Plan::as_list)
-      .def(
-          "make_key",
-          [](const Plan& self, nb::tuple values, nb::handle connection) {
-            const std::vector<PyObject*> all = pointers(values, values.size());
-            std::string key;
-            if (!self.make_key(all.data(), connection.ptr(), key)) {
-              PyErr_Clear();
-              return nb::object(nb::none());
-            }
-            return nb::object(nb::bytes(key.data(), key.size()));
-          },
-          "values"_a, "connection"_a,
-          nb::sig(
-              "def make_key(self, values: tuple[typing.Any, ...], connection: typing.Any) -> bytes | None"),
-          "The key in the store for these values; None: not by this plan.")
-      .def("add_constant", &add_constant, "encoded"_a)
-      .def("add_parameter", &add_parameter, "value"_a, "head"_a, "key_attribute"_a.none() = nb::none(),
-           "least"_a = nb::none(), "most"_a = nb::none(), "before"_a.none() = nb::none(),
-           "after"_a.none() = nb::none(), "convert"_a.none() = nb::none(), "is_members"_a = false,
-           nb::sig("def add_parameter(self, value: int, head: bytes, key_attribute: str | None = None, "
-                   "least: int | None "
-                   "= None, "
-                   "most: int | None = None, before: str | None = None, after: str | None = None, convert: "
-                   "typing.Any = None, is_members: bool = False) -> None"))
-      .def(
-          "add_gap",
-          [](Plan& self, std::size_t value, std::optional<std::size_t> less, bool is_members) {
-            if (self.gaps.size() == Plan::kMostGaps) throw nb::value_error("too many gaps");
-            self.gaps.push_back({value, less, is_members});
-          },
-          "value"_a, "less"_a = nb::none(), "is_members"_a = false)
-      .def(
-          "set_building",
-          [](Plan& self, nb::handle building, nb::handle is_unheard) {
-            self.building = nb::cast<const ResultPlan*>(building);
-            self.building_owner = owned(building);
-            self.is_unheard = owned_or_null(is_unheard);
-          },
-          "building"_a, "is_unheard"_a.none(),
-          nb::sig("def set_building(self, building: ResultPlan, is_unheard: typing.Any) -> None"),
-          "How rows become results; without it they are tuples. `is_unheard`: of instances only.")
-      .def(
-          "watch",
-          [](Plan& self, nb::dict dict, nb::handle name, nb::handle value, bool absent) {
-            self.watches.add(owned(dict), owned(name), absent ? PyRef() : owned(value), false);
-          },
-          "dict"_a, "name"_a, "value"_a.none(), "absent"_a = false,
-          nb::sig("def watch(self, dict: dict[typing.Any, typing.Any], name: typing.Any, value: typing.Any, "
-                  "absent: "
-                  "bool = False) -> None"))
-      .def(
-          "watch_class", [](Plan& self, nb::type_object type) { self.watches.add_class(owned(type)); },
-          "type"_a, nb::sig("def watch_class(self, type: type) -> None"));
-}
-
-PyRef interned(nb::handle name) {
-  PyObject* text = nb::str(name).release().ptr();
-  PyUnicode_InternInPlace(&text);
-  return PyRef::steal(text);
-}
-
-std::optional<std::string> prefetch_whose(const Node& root, const std::string& name,
-                                          const std::string& alias) {
+std::shared_ptr<const Prefetch> prefetch_of(const Node& root, nb::handle name, nb::handle alias) {
   for (const auto& one : root.prefetches) {
-    if (name == nb::cast<std::string>(nb::handle(one->name.get())) &&
-        alias == nb::cast<std::string>(nb::handle(one->alias.get()))) {
-      return one->plan->whose;
+    if (PyUnicode_Compare(one->name.get(), name.ptr()) == 0 &&
+        PyUnicode_Compare(one->alias.get(), alias.ptr()) == 0) {
+      return one;
     }
   }
-  return std::nullopt;
+  return nullptr;
+}
+
+std::optional<std::string> prefetch_whose(const Node& root, nb::str name, nb::str alias) {
+  const std::shared_ptr<const Prefetch> found = prefetch_of(root, name, alias);
+  return found ? std::optional(found->plan->whose) : std::nullopt;
+}
+
+nb::object prefetch_key(const Node& root, nb::str name, nb::str alias, nb::tuple keys) {
+  const std::shared_ptr<const Prefetch> found = prefetch_of(root, name, alias);
+  PyObject* const values[] = {keys.ptr()};
+  return found ? given(key_by(*found->plan, values)) : nb::none();
 }
 
 void add_prefetch(Node& root, std::shared_ptr<Plan> plan, nb::handle name, nb::handle key_attribute,
@@ -373,7 +224,7 @@ void add_prefetch(Node& root, std::shared_ptr<Plan> plan, nb::handle name, nb::h
   made->model = owned(model);
   made->node = std::move(node);
   made->field = owned_or_null(field);
-  if (!parent_name.is_none()) made->parent_name = interned(parent_name);
+  made->parent_name = interned_or_null(parent_name);
   made->plan = std::move(plan);
   for (auto& known : root.prefetches) {
     if (PyUnicode_Compare(known->name.get(), made->name.get()) == 0 &&
@@ -468,6 +319,9 @@ void register_shapes(nb::module_& module) {
           "Whatever Python wants to be forgotten with this shape.")
       .def("prefetch_whose", &prefetch_whose, "name"_a, "alias"_a,
            "Whose answers the prefetch's plan is about; None: there's no plan.")
+      .def("prefetch_key", &prefetch_key, "name"_a, "alias"_a, "keys"_a,
+           nb::sig("def prefetch_key(self, name: str, alias: str, keys: tuple[int, ...]) -> bytes | None"),
+           "For tests: the key in the store that the prefetch's plan makes.")
       .def("add_prefetch", &add_prefetch, "plan"_a, "name"_a, "key_attribute"_a, "value_attribute"_a,
            "cache_name"_a, "querysets"_a, "model"_a, "node"_a, "field"_a.none(), "parent_name"_a.none(),
            nb::sig("def add_prefetch(self, plan: Plan, name: str, key_attribute: str, value_attribute: str, "
@@ -482,11 +336,12 @@ void register_shapes(nb::module_& module) {
 void register_recorder(nb::module_& module) {
   using namespace cache_me::python;
 
-  if (!init_recorder_values() || !init_recorder_aggregates() || !init_recorder_prefetch() || !init_recorder_attributes() || !init_chains() || !init_recorder_ground() || !init_recorder() ||
+  if (!init_recorder_values() || !init_recorder_aggregates() || !init_recorder_prefetch() ||
+      !init_recorder_attributes() || !init_chains() || !init_recorder_ground() || !init_recorder() ||
       !init_recorded_methods()) {
     throw nb::python_error();
   }
-  register_plan(module);
+  register_recorder_plans(module);
   register_shapes(module);
   module.attr("Chain") = nb::handle(reinterpret_cast<PyObject*>(chain_class()));
 #ifdef Py_GIL_DISABLED

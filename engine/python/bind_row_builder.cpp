@@ -14,20 +14,6 @@ using namespace nb::literals;
 namespace cache_me::python {
 namespace {
 
-PyRef owned(nb::handle object) {
-  return PyRef::borrow(object.ptr());
-}
-
-PyRef interned(nb::handle name) {
-  PyObject* text = nb::str(name).release().ptr();
-  PyUnicode_InternInPlace(&text);
-  return PyRef::steal(text);
-}
-
-PyRef interned_or_null(nb::handle name) {
-  return name.is_none() ? PyRef() : interned(name);
-}
-
 PyRef a_class(nb::handle object) {
   if (!PyType_Check(object.ptr()) || reinterpret_cast<PyTypeObject*>(object.ptr())->tp_dictoffset == 0) {
     throw nb::type_error("a plan is made of classes whose instances have a __dict__");

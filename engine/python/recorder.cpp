@@ -234,9 +234,8 @@ PyRef new_queryset(PyTypeObject* type, PyObject* chain, const Attributes* parent
   std::array<PyObject*, kMostAttributes + 1> values;
   std::array<PyRef, kMostAttributes> owned;
   for (std::size_t i = 0; i < attributes.size(); ++i) {
-    PyObject* given = as_clone || recorded == nullptr
-                          ? nullptr
-                          : given_by(*recorded->node, attributes[i].name.get());
+    PyObject* given =
+        as_clone || recorded == nullptr ? nullptr : given_by(*recorded->node, attributes[i].name.get());
     values[i] = given != nullptr ? given : value_of(attributes[i], parent, model, db, hints, owned[i]);
     if (values[i] == nullptr) return PyRef();
   }
@@ -325,10 +324,13 @@ PyRef answer_of(Method method, PyObject* list) {
 
 PyRef key_for(const Node& node, PyObject* const* values, PyObject* alias) {
   const std::shared_ptr<const Plan> plan = plan_for(node, alias);
-  if (plan == nullptr) return PyRef();
-  const PyRef connection = connection_of(alias);
+  return plan == nullptr ? PyRef() : key_by(*plan, values);
+}
+
+PyRef key_by(const Plan& plan, PyObject* const* values) {
+  const PyRef connection = connection_of(plan.alias.get());
   std::string key;
-  if (!connection || !plan->make_key(values, connection.get(), key)) return PyRef();
+  if (!connection || !plan.make_key(values, connection.get(), key)) return PyRef();
   return PyRef::steal(PyBytes_FromStringAndSize(key.data(), static_cast<Py_ssize_t>(key.size())));
 }
 

@@ -22,15 +22,15 @@ struct Face {
   PyRef step;   // step(queryset, method's name, args, kwargs): a call that isn't proven
   PyRef end;    // end(queryset, method's name, args, kwargs): an answer without a hit
   PyRef aside;  // aside(queryset, method's name, args, kwargs): as Django has it, the chain left as it is
-  PyRef materialise;     // materialise(queryset): its Query; the chain is dropped
-  PyRef ground_of;       // ground_of(connection) -> Ground | None
-  PyRef may_hit;         // may_hit(connection) -> bool
-  PyRef add_known;       // add_known(queryset, instances)
-  PyRef get_queryset;    // of managers that are recorded
-  PyRef getattribute;    // object's
-  PyRef plainness;       // plainness(class of querysets) -> Plainness, as an int
-  PyRef running_loop;    // asyncio's _get_running_loop
-  PyRef connections;     // Django's
+  PyRef materialise;                    // materialise(queryset): its Query; the chain is dropped
+  PyRef ground_of;                      // ground_of(connection) -> Ground | None
+  PyRef may_hit;                        // may_hit(connection) -> bool
+  PyRef add_known;                      // add_known(queryset, instances)
+  PyRef get_queryset;                   // of managers that are recorded
+  PyRef getattribute;                   // object's
+  PyRef plainness;                      // plainness(class of querysets) -> Plainness, as an int
+  PyRef running_loop;                   // asyncio's _get_running_loop
+  PyRef connections;                    // Django's
   PyRef thread_local_connections;       // where they are in this thread, by alias; or null
   PyRef router;                         // Django's
   PyRef router_dict;                    // its __dict__
@@ -64,7 +64,8 @@ enum class Plainness : std::uint8_t {
 // Never sets an error.
 Plainness plainness_of(PyTypeObject* querysets);
 
-// A queryset without a Query. `parent` is the one it is made from; null: a root, of `model`, `db` and `hints`.
+// A queryset without a Query. `parent` is the one it is made from; null: a root, of `model`, `db` and
+// `hints`.
 PyRef new_queryset(PyTypeObject* type, PyObject* chain, const Attributes* parent, PyObject* model,
                    PyObject* db, PyObject* hints, bool as_clone);
 
@@ -92,5 +93,6 @@ PyRef answer_of(Method method, PyObject* list);
 
 // The entry's key as attempt() would look it up, for tests; null without an error: there's no plan.
 PyRef key_for(const Node& node, PyObject* const* values, PyObject* alias);
+PyRef key_by(const Plan& plan, PyObject* const* values);
 
 }  // namespace cache_me::python

@@ -145,8 +145,7 @@ bool read_aggregate(PyObject* value, Aggregate& aggregate) {
 PyRef make_aggregate(PyObject* type, PyObject* source, bool distinct) {
   const PyRef arguments = PyRef::steal(PyTuple_Pack(1, source));
   const PyRef by_name = PyRef::steal(PyDict_New());
-  if (!arguments || !by_name ||
-      (distinct && PyDict_SetItem(by_name.get(), names.distinct, Py_True) < 0)) {
+  if (!arguments || !by_name || (distinct && PyDict_SetItem(by_name.get(), names.distinct, Py_True) < 0)) {
     return PyRef();
   }
   return PyRef::steal(PyObject_Call(type, arguments.get(), by_name.get()));

@@ -26,8 +26,8 @@ bool read_aggregate(PyObject* value, Aggregate& aggregate);
 // The expression made anew. Null: an error is set.
 PyRef make_aggregate(PyObject* type, PyObject* source, bool distinct);
 
-// New instances as samples: one of each class of aggregates, of Django's F and of its Star. False: an error is
-// set.
+// New instances as samples: one of each class of aggregates, of Django's F and of its Star. False: an error
+// is set.
 bool set_aggregates(const std::vector<PyRef>& aggregates, const PyRef& column, const PyRef& star);
 
 bool init_recorder_aggregates();

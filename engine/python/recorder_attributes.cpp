@@ -45,8 +45,8 @@ const Shape* need_recorded_shape(PyTypeObject* querysets, const std::vector<Attr
   for (const Attribute& attribute : attributes) all.push_back(PyRef::borrow(attribute.name.get()));
   all.push_back(PyRef::borrow(names.chain));
   all.push_back(PyRef::borrow(names.policy));
-  auto made = std::make_unique<const Shape>(PyRef::borrow(reinterpret_cast<PyObject*>(querysets)),
-                                            std::move(all));
+  auto made =
+      std::make_unique<const Shape>(PyRef::borrow(reinterpret_cast<PyObject*>(querysets)), std::move(all));
   if (!share_keys_unmade(*made)) PyErr_Clear();
   return shapes().emplace(querysets, std::move(made)).first->second.get();
 }

@@ -148,7 +148,7 @@ PyRef queryset_of(const Prefetch& prefetch, PyObject* instance, PyObject* key, P
   const PyRef by_key = dict_of(key, instance);
   const PyRef known = by_key ? dict_of(prefetch.field.get(), by_key.get()) : PyRef();
   return known && PyObject_GenericSetAttr(made.get(), names.known, known.get()) == 0 ? std::move(made)
-                                                                                      : PyRef();
+                                                                                     : PyRef();
 }
 
 bool give(const std::vector<Fetched>& all, PyObject* instances) {

@@ -27,9 +27,9 @@ enum class ValueKind : std::uint8_t {
   aware_datetime,
   time,
   duration,
-  instance,  // of a model, for its primary key
-  members,   // of an IN: one value, the tuple of them
-  tree,      // a Q of plain pairs, joined by AND
+  instance,   // of a model, for its primary key
+  members,    // of an IN: one value, the tuple of them
+  tree,       // a Q of plain pairs, joined by AND
   aggregate,  // a constant: a function of one column
 };
 

@@ -12,8 +12,8 @@ namespace cache_me::python {
 
 // What is the same for all rows of a batch.
 struct Batch {
-  PyObject* database;  // Django's alias
-  PyObject* mode;      // Django's fetch mode; null before 6.1
+  PyObject* database;              // Django's alias
+  PyObject* mode;                  // Django's fetch mode; null before 6.1
   PyObject* connection = nullptr;  // Django's, where values are converted for it
 };
 

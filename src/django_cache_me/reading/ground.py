@@ -74,9 +74,7 @@ def ground_of(wrapper: BaseDatabaseWrapper) -> _engine.Ground | None:
         ground.watch(dictionary, name, value, absent=value is None and name not in dictionary, equal=equal)
     ground.watch(vars(select), "_stores", select._stores)
     ground.watch(select._stores, _own_key(select._stores, (select.SHARED_MEMORY, identity.database)), store)
-    ground.watch(
-        shared_memory._opened, _own_key(shared_memory._opened, (where.entries, where.size)), entries
-    )
+    ground.watch(shared_memory._opened, _own_key(shared_memory._opened, (where.entries, where.size)), entries)
     ground.watch(vars(store), "_table", table)
     ground.watch_class(type(wrapper))
     wrapper.__dict__[GROUND] = ground

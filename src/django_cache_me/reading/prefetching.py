@@ -147,14 +147,18 @@ def _relation(model: Any, name: str, instance: Any) -> _Relation:
         if list(source.foreign_related_fields) != [key] or len(source.local_related_fields) != 1:
             raise Unlearnable("columns")
         value = f"_prefetch_related_val_{source.local_related_fields[0].attname}"
-        return _Relation(name, cls, manager.model, key.attname, value, manager.prefetch_cache_name, None, None)
+        return _Relation(
+            name, cls, manager.model, key.attname, value, manager.prefetch_cache_name, None, None
+        )
     field = manager.field
     if list(field.foreign_related_fields) != [key] or len(field.local_related_fields) != 1:
         raise Unlearnable("columns")
     if not field.many_to_one or not field.concrete:
         raise Unlearnable("columns")
     remote = cache_name_of(field.remote_field)
-    return _Relation(name, cls, manager.model, key.attname, field.attname, remote, field, cache_name_of(field))
+    return _Relation(
+        name, cls, manager.model, key.attname, field.attname, remote, field, cache_name_of(field)
+    )
 
 
 def _is_custom(key: Any) -> bool:
