@@ -6,7 +6,7 @@ import decimal
 
 import pytest
 from django.db import transaction
-from django.db.models import Model, Prefetch, QuerySet
+from django.db.models import Manager, Model, Prefetch, QuerySet
 from django.db.models.manager import BaseManager
 from django.db.models.signals import post_init
 from django.test import override_settings
@@ -302,6 +302,17 @@ def test_custom_managers_stay_djangos(goods):
         meta._expire_cache()
         Category.__dict__["products"].__dict__.pop("related_manager_cls", None)
         _engine.forget_shapes()
+
+
+def test_a_manager_that_is_changed_later_is_asked(goods, monkeypatch):
+    def ask():
+        found = Category.objects.using(goods).order_by("id").prefetch_related("products")
+        return [len(one.products.all()) for one in found]
+
+    assert hits_by_plan(ask) == 2
+    manager = type(Product._default_manager)
+    monkeypatch.setattr(manager, "get_queryset", lambda self: Manager.get_queryset(self).filter(name="p1"))
+    assert ask() == as_django(ask) == [2, 2]
 
 
 def test_what_django_refuses_it_refuses(goods):

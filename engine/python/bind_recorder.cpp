@@ -211,8 +211,9 @@ nb::object prefetch_key(const Node& root, nb::str name, nb::str alias, nb::tuple
 }
 
 void add_prefetch(Node& root, std::shared_ptr<Plan> plan, nb::handle name, nb::handle key_attribute,
-                  nb::handle value_attribute, nb::handle cache_name, nb::handle querysets, nb::handle model,
-                  std::shared_ptr<Node> node, nb::handle field, nb::handle parent_name) {
+                  nb::handle value_attribute, nb::handle cache_name, nb::handle managers,
+                  nb::handle querysets, nb::handle model, std::shared_ptr<Node> node, nb::handle field,
+                  nb::handle parent_name) {
   if (root.parent() != nullptr || !root.is_current() || !node->is_current()) return;
   auto made = std::make_shared<Prefetch>();
   made->name = interned(name);
@@ -220,6 +221,7 @@ void add_prefetch(Node& root, std::shared_ptr<Plan> plan, nb::handle name, nb::h
   made->key_attribute = interned(key_attribute);
   made->value_attribute = interned(value_attribute);
   made->cache_name = interned(cache_name);
+  made->managers = owned(managers);
   made->querysets = owned(querysets);
   made->model = owned(model);
   made->node = std::move(node);
@@ -322,12 +324,15 @@ void register_shapes(nb::module_& module) {
       .def("prefetch_key", &prefetch_key, "name"_a, "alias"_a, "keys"_a,
            nb::sig("def prefetch_key(self, name: str, alias: str, keys: tuple[int, ...]) -> bytes | None"),
            "For tests: the key in the store that the prefetch's plan makes.")
-      .def("add_prefetch", &add_prefetch, "plan"_a, "name"_a, "key_attribute"_a, "value_attribute"_a,
-           "cache_name"_a, "querysets"_a, "model"_a, "node"_a, "field"_a.none(), "parent_name"_a.none(),
-           nb::sig("def add_prefetch(self, plan: Plan, name: str, key_attribute: str, value_attribute: str, "
-                   "cache_name: str, querysets: type, model: type, node: Node, field: typing.Any, "
-                   "parent_name: str | None) -> None"),
-           "Prefetches of this root's instances by that plan: see recorder_prefetch.hpp.");
+      .def(
+          "add_prefetch", &add_prefetch, "plan"_a, "name"_a, "key_attribute"_a, "value_attribute"_a,
+          "cache_name"_a, "managers"_a, "querysets"_a, "model"_a, "node"_a, "field"_a.none(),
+          "parent_name"_a.none(),
+          nb::sig(
+              "def add_prefetch(self, plan: Plan, name: str, key_attribute: str, value_attribute: str, "
+              "cache_name: str, managers: type, querysets: type, model: type, node: Node, field: typing.Any, "
+              "parent_name: str | None) -> None"),
+          "Prefetches of this root's instances by that plan: see recorder_prefetch.hpp.");
 }
 
 }  // namespace

@@ -36,6 +36,12 @@ PyRef dict_of(PyObject* name, PyObject* value) {
   return dict && PyDict_SetItem(dict.get(), name, value) == 0 ? std::move(dict) : PyRef();
 }
 
+// Whether nobody has given the managers another way to make querysets.
+bool is_plain(const Prefetch& prefetch) {
+  PyTypeObject* querysets = queryset_class_of(reinterpret_cast<PyTypeObject*>(prefetch.managers.get()));
+  return reinterpret_cast<PyObject*>(querysets) == prefetch.querysets.get();
+}
+
 // The prefetch of that name over the database that the router wants for it; null: there's none.
 std::shared_ptr<const Prefetch> find(const Node& root, PyObject* name, PyObject* hints) {
   PyRef alias;
@@ -45,7 +51,7 @@ std::shared_ptr<const Prefetch> find(const Node& root, PyObject* name, PyObject*
     if (!alias) alias = alias_for({one->model.get(), Py_None, hints, nullptr});
     if (!alias) alias = alias_by_router(one->model.get(), hints);
     if (!alias || !PyUnicode_CheckExact(alias.get())) return nullptr;
-    if (PyUnicode_Compare(one->alias.get(), alias.get()) == 0) return one;
+    if (PyUnicode_Compare(one->alias.get(), alias.get()) == 0) return is_plain(*one) ? one : nullptr;
   }
   return nullptr;
 }

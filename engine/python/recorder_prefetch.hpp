@@ -23,6 +23,7 @@ struct Prefetch {
   PyRef key_attribute;    // of the instances
   PyRef value_attribute;  // of related objects: the key of the instance that they belong to
   PyRef cache_name;       // in _prefetched_objects_cache
+  PyRef managers;         // the class that the manager's derives from, which has to stay a plain one
   // What the manager of an instance gives: a queryset of that class, of the related model, with that step,
   // whose value is the instance's key (or the instance).
   PyRef querysets, model;

@@ -12,7 +12,6 @@ from .callable_twin import callable_manager
 from .explanation import CacheExplanation
 from .policy import NO_CACHE, PERMANENT, Policy
 
-
 _NUMBERING = "_cache_me_numbering"
 
 
@@ -30,8 +29,8 @@ def install() -> None:
 def _number_managers() -> None:
     """Number managers as Django does, but count elsewhere.
 
-    Django counts in an attribute of ``BaseManager``, and makes a manager at each ``category.products``. Each
-    time CPython forgets what it has cached of all managers' classes, and gives that up after a thousand times:
+    Django counts in an attribute of ``BaseManager``, and makes a manager at each ``category.products``. Then
+    CPython forgets what it has cached of all managers' classes, and gives that up after a thousand times:
     every use of a manager is slower from then on, those of other packages too.
     """
     if getattr(BaseManager._set_creation_counter, _NUMBERING, False):  # type: ignore[attr-defined]

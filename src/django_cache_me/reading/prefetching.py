@@ -1,9 +1,9 @@
 """``prefetch_related()`` by plans: which relations the engine may prefetch, and how that is learnt.
 
-A hit does what Django's ``prefetch_related_objects()`` does for one relation, without its Python: the related
-query's entry is looked up by the instances' keys (the key is the second tier's), the related objects are
-dealt out, and each instance gets a queryset as its manager would give. It is docs/decisions/prefetches.md that
-argues for it. Left to Django is all that isn't proven to come out the same:
+A hit does what Django's ``prefetch_related_objects()`` does for one relation, without its Python: the
+related query's entry is looked up by the instances' keys (the key is the second tier's), the related objects
+are dealt out, and each instance gets a queryset as its manager would give. Why that is the same stands in
+docs/decisions/prefetches.md. Left to Django is all that isn't proven to come out the same:
 
 - ``Prefetch`` objects, lookups over several relations, generic relations, foreign keys forwards;
 - managers with own ``get_queryset`` or ``__init__``, or whose class isn't recorded;
@@ -119,6 +119,7 @@ def _learn(root: _engine.Node, model: Any, name: str, instances: list[Any], alia
             relation.key_attribute,
             relation.value_attribute,
             relation.cache_name,
+            relation.manager_class.__mro__[1],
             relation.manager_class._queryset_class,
             relation.related,
             node,
