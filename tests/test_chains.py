@@ -10,6 +10,7 @@ import pickle
 import threading
 import uuid
 import warnings
+import weakref
 
 import django
 import pytest
@@ -182,6 +183,31 @@ def test_an_aggregate_that_was_changed_is_another(goods):
     with override_settings(DJANGO_CACHE_ME_ON=False):
         as_django_has_it = manager.aggregate(n=total)
     assert manager.aggregate(n=total) == as_django_has_it
+
+
+def test_a_plan_holds_nobodys_connection(goods):
+    def ask():
+        return Product.objects.using(goods).aggregate(Avg("price"), Max("added"), Min("code"), Max("made"))
+
+    found = []
+
+    def learn():
+        assert hits_by_plan(ask) == 1, learning.refusals
+        wrapper = connections[goods]
+        found.append(weakref.ref(wrapper))
+        wrapper.close()
+
+    thread = threading.Thread(target=learn)
+    thread.start()
+    thread.join()
+    del thread
+    gc.collect()
+    assert found[0]() is None
+    before = _engine.recorded_hits()
+    recorded = form(ask())
+    assert _engine.recorded_hits() == before + 1
+    with override_settings(DJANGO_CACHE_ME_ON=False):
+        assert form(ask()) == recorded
 
 
 def test_all_rows_are_no_column_of_that_name(goods):

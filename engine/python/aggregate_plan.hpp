@@ -16,18 +16,23 @@ class AggregatePlan final : public ResultPlan {
  public:
   struct Column {
     PyRef name;
-    std::vector<PyRef> converters;  // converter(value, expression, connection), the first one first
     PyRef expression;
   };
 
-  explicit AggregatePlan(std::vector<Column> columns);
+  // `conversions(connection)` gives the converters of each column, lists of converter(value, expression,
+  // connection), and keeps them in the connection's __dict__ under `kept_as`, by itself: converters may hold
+  // the connection, which belongs to a thread, and a plan doesn't.
+  AggregatePlan(std::vector<Column> columns, PyRef conversions, PyRef kept_as);
   AggregatePlan(AggregatePlan&&) = default;
   AggregatePlan(const AggregatePlan&) = delete;
 
  private:
   PyRef make(PyObject* const* row, const Batch& batch) const override;
+  PyRef converters_for(PyObject* connection) const;
 
   std::vector<Column> columns_;
+  PyRef conversions_;
+  PyRef kept_as_;
 };
 
 }  // namespace cache_me::python

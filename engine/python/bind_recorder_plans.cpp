@@ -5,6 +5,9 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <limits>
+#include <utility>
+
 #include "bindings.hpp"
 #include "recorder_ground.hpp"
 #include "recorder_plan.hpp"
@@ -38,8 +41,35 @@ void add_constant(Plan& plan, nb::bytes encoded) {
   plan.parameters.push_back(std::move(parameter));
 }
 
+// A ground watches the __dict__ that it is kept in, its connection's: without these two no connection that
+// was ever read over would be freed with its thread.
+int traverse_ground(PyObject* self, visitproc visit, void* arg) {
+#if PY_VERSION_HEX >= 0x03090000
+  Py_VISIT(Py_TYPE(self));
+#endif
+  if (!nb::inst_ready(self)) return 0;
+  const auto* ground = nb::inst_ptr<Ground>(self);
+  Py_VISIT(ground->status.get());
+  Py_VISIT(ground->idle.get());
+  return ground->watches.visit(visit, arg);
+}
+
+int clear_ground(PyObject* self) {
+  auto* ground = nb::inst_ptr<Ground>(self);
+  ground->until = -std::numeric_limits<double>::infinity();  // holds no more
+  ground->watches.clear();
+  const PyRef status = std::move(ground->status);
+  const PyRef idle = std::move(ground->idle);
+  return 0;
+}
+
+PyType_Slot ground_slots[] = {{Py_tp_traverse, reinterpret_cast<void*>(&traverse_ground)},
+                              {Py_tp_clear, reinterpret_cast<void*>(&clear_ground)},
+                              {0, nullptr}};
+
 void register_all(nb::module_& module) {
-  nb::class_<Ground>(module, "Ground", "What reads over one connection stand on: see recorder_ground.hpp.")
+  nb::class_<Ground>(module, "Ground", "What reads over one connection stand on: see recorder_ground.hpp.",
+                     nb::type_slots(ground_slots))
       .def(
           "__init__",
           [](Ground* self, const std::string& whose, std::shared_ptr<SharedStore> store,

@@ -75,16 +75,11 @@ RowsPlan rows_plan(nb::handle made, const nb::tuple& names, std::vector<std::siz
   return plan;
 }
 
-// (name, converters, expression) of each column
-AggregatePlan aggregate_plan(const nb::list& description) {
+// (name, expression) of each column
+AggregatePlan aggregate_plan(const nb::list& description, nb::handle conversions, nb::handle kept_as) {
   std::vector<AggregatePlan::Column> columns;
-  for (const nb::handle parts : description) {
-    AggregatePlan::Column column{interned(parts[0]), {}, owned(parts[2])};
-    for (const nb::handle converter : nb::cast<nb::list>(parts[1]))
-      column.converters.push_back(owned(converter));
-    columns.push_back(std::move(column));
-  }
-  return AggregatePlan(std::move(columns));
+  for (const nb::handle parts : description) columns.push_back({interned(parts[0]), owned(parts[1])});
+  return AggregatePlan(std::move(columns), owned(conversions), interned(kept_as));
 }
 
 PyObject* mode_or_null(nb::handle mode) {
@@ -164,8 +159,12 @@ void register_row_builder(nb::module_& module) {
   nb::class_<AggregatePlan, ResultPlan>(module, "AggregatePlan", "The dict that aggregate() gives.")
       .def(
           "__init__",
-          [](AggregatePlan* self, nb::list columns) { new (self) AggregatePlan(aggregate_plan(columns)); },
-          "columns"_a,
-          nb::sig("def __init__(self, columns: list[tuple[str, list[typing.Any], typing.Any]]) -> None"),
-          "Of each column its name, the converters of the driver's value, and its expression.");
+          [](AggregatePlan* self, nb::list columns, nb::handle conversions, nb::handle kept_as) {
+            new (self) AggregatePlan(aggregate_plan(columns, conversions, kept_as));
+          },
+          "columns"_a, "conversions"_a, "kept_as"_a,
+          nb::sig("def __init__(self, columns: list[tuple[str, typing.Any]], conversions: typing.Any, "
+                  "kept_as: str) -> None"),
+          "Of each column its name and expression. `conversions(connection)` gives the converters of each, "
+          "and keeps them in the connection's __dict__ under that name, by itself.");
 }

@@ -8,6 +8,7 @@ execution of this thread, and that one is answered with the row as the driver ga
 from __future__ import annotations
 
 import functools
+import itertools
 import threading
 from typing import Any, Callable
 
@@ -103,11 +104,30 @@ def aggregate_plan(compiler: Any) -> _engine.AggregatePlan:
     has_composites = getattr(compiler, "has_composite_fields", None)  # Django 5.2+
     if has_composites is not None and has_composites(selected.values()):
         raise Unlearnable("columns")
-    converters = compiler.get_converters(selected.values())
-    columns = []
-    for position, name in enumerate(selected):
-        own, expression = converters.get(position, ([], None))
-        if not all(map(is_djangos, own)):
-            raise Unlearnable("own_conversions")
-        columns.append((name, list(own), expression))
-    return _engine.AggregatePlan(columns)
+    conversions = Conversions(list(selected.values()))
+    if not all(map(is_djangos, itertools.chain.from_iterable(conversions(compiler.connection)))):
+        raise Unlearnable("own_conversions")
+    return _engine.AggregatePlan(list(selected.items()), conversions, _CONVERSIONS)
+
+
+_CONVERSIONS = "_cache_me_conversions"
+_MOST_CONVERSIONS = 1024
+
+
+class Conversions:
+    """The converters of the columns of one shape, for each connection: kept there, for some hold it."""
+
+    def __init__(self, expressions: list[Any]) -> None:
+        self.expressions = expressions
+
+    def __call__(self, connection: Any) -> list[list[Any]]:
+        """As Django's ``SQLCompiler.get_converters``."""
+        made = [
+            [*connection.ops.get_db_converters(one), *one.get_db_converters(connection)]
+            for one in self.expressions
+        ]
+        kept = connection.__dict__.setdefault(_CONVERSIONS, {})
+        if len(kept) >= _MOST_CONVERSIONS:
+            kept.clear()
+        kept[self] = made
+        return made
