@@ -221,19 +221,29 @@ def _compare(queryset: Any, chain: Any, shadow: Any, eager: Any, alias: str) -> 
 
 def _key(lesson: Any, compiler: Any, sql: str, params: Any, queryset: Any, shadow: Any, alias: str) -> Any:
     """The key of the second tier for the shadow's query, in the store."""
-    wrapper = connections[alias]
-    identity = identity_of(wrapper, ask=False)
-    options = cache_me_registry.get_options(queryset.model)
-    if identity is None or compiler is None or options is None:
-        return None
     single = lesson.node.method in ("count", "exists", "aggregate") and not lesson.node.is_root
     asked = (
         lesson.compile(_engine.values_of(queryset.__dict__[CHAIN])).queryset
         if not single and shadow is not None
         else None
     )
-    whole = asked is not None and asked._iterable_class.__name__ == "ModelIterable"
-    plan = plan_of(asked if asked is not None else twin_of(queryset), options, None, whole)
+    if compiler is None:
+        return None
+    if asked is None:
+        return _key_of(twin_of(queryset), False, single, compiler, sql, params, alias)
+    whole = asked._iterable_class.__name__ == "ModelIterable"
+    return _key_of(asked, whole, single, compiler, sql, params, alias)
+
+
+def _key_of(
+    queryset: Any, whole: bool, single: bool, compiler: Any, sql: str, params: Any, alias: str
+) -> Any:
+    wrapper = connections[alias]
+    identity = identity_of(wrapper, ask=False)
+    options = cache_me_registry.get_options(queryset.model)
+    if identity is None or options is None:
+        return None
+    plan = plan_of(queryset, options, None, whole)
     if plan is None:
         return None
     label = queryset.model._meta.label_lower
@@ -282,8 +292,8 @@ def _compare_prefetch(queryset: Any, name: str, instances: list[Any]) -> None:
     keys = tuple(dict.fromkeys(getattr(one, relation.key_attribute) for one in instances))
     lesson = prefetching._Lesson(relation, instances[0], alias)
     compiled = lesson.compile((keys,))
-    expected = _key(
-        lesson, compiled.compiler, compiled.sql, compiled.params, compiled.queryset, compiled.queryset, alias
+    expected = _key_of(
+        compiled.queryset, True, False, compiled.compiler, compiled.sql, compiled.params, alias
     )
     if expected is not None and expected != root.prefetch_key(name, alias, keys):
         _note("prefetch", f"{queryset.model} {name} {keys}", repr(expected), "another")
