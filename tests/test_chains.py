@@ -105,7 +105,7 @@ QUERIES = {
     "aggregate": lambda m: m.filter(name="p2").aggregate(
         Avg("price"),
         Max("made"),
-        Min("about"),
+        Min("name"),
         Count("about", distinct=True),
         n=Count("*"),
         s=Sum(F("weight")),
@@ -113,7 +113,7 @@ QUERIES = {
     "aggregate of nothing": lambda m: m.filter(name="nobody").aggregate(Sum("price"), n=Count("*")),
     "aggregate of a slice": lambda m: m.order_by("id")[:7].aggregate(top=Max("price")),
     "aggregate over a join": lambda m: m.aggregate(Count("category__name", distinct=True)),
-    "aggregate of times": lambda m: m.aggregate(Max("added"), Min("code")),
+    "aggregate of times": lambda m: m.aggregate(Max("added"), Min("made")),
     "none": lambda m: list(m.filter(category=None)),
     "in": lambda m: list(m.filter(name__in=["p1", "p0"]).order_by("id")[:7]),
     "in a set": lambda m: m.filter(weight=0.5, price__gte=decimal.Decimal(0), name__in={"p2"}).count(),
@@ -187,7 +187,7 @@ def test_an_aggregate_that_was_changed_is_another(goods):
 
 def test_a_plan_holds_nobodys_connection(goods):
     def ask():
-        return Product.objects.using(goods).aggregate(Avg("price"), Max("added"), Min("code"), Max("made"))
+        return Product.objects.using(goods).aggregate(Avg("price"), Max("added"), Min("weight"), Max("made"))
 
     found = []
 
