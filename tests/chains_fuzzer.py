@@ -16,6 +16,7 @@ LOOKUPS = (
     "exact iexact contains icontains startswith endswith istartswith iendswith gt gte lt lte in range isnull"
     " regex iregex date year month day week hour time"
 ).split()
+AGGREGATES = ("Avg", "Count", "Max", "Min", "Sum", "StdDev")
 VALUES: list[Any] = [
     0,
     1,
@@ -80,6 +81,7 @@ def main(number: int, seed: int) -> None:
         if model._meta.app_label in ("shop", "shapes", "everything") and not model._meta.swapped
     ]
     assert apps.ready
+    _fill()
     for i in range(number):
         # The same shape with other values, a few times over.
         once = random.Random(f"{seed} {i}")
@@ -90,6 +92,12 @@ def main(number: int, seed: int) -> None:
 
 
 def _calls(rng: random.Random, model: Any) -> Any:
+    from tests.shop import models as shop
+
+    endings = "list list count exists first last get aggregate prefetch".split()
+    ending = rng.choice(endings)
+    if ending == "prefetch":
+        model = rng.choice([shop.Category, shop.Product, shop.ProductProxy, shop.Tag])
     fields = [field.name for field in model._meta.get_fields()]
     steps: list[Any] = []
     for _ in range(rng.randint(1, 3)):
@@ -101,11 +109,18 @@ def _calls(rng: random.Random, model: Any) -> Any:
         else:
             other = ["order_by", "values", "values_list", "only", "defer", "select_related"]
             steps.append((rng.choice([*other, "distinct", "reverse", "slice"]), rng.choice(fields), 0))
-    return model, steps, rng.choice(["list", "list", "count", "exists", "first", "last", "get"])
+    if ending == "prefetch":
+        fields = [
+            one.get_accessor_name() if one.auto_created and not one.concrete else one.name
+            for one in model._meta.get_fields()
+            if one.is_relation
+        ] or fields
+    names = [(rng.choice(AGGREGATES), rng.choice([*fields, "*"]), rng.random() < 0.2) for _ in range(2)]
+    return model, steps, (ending, names[: rng.randint(1, 2)])
 
 
 def _run(rng: random.Random, models: Any, calls: Any, turn: int) -> None:
-    model, steps, ending = calls
+    model, steps, (ending, aggregates) = calls
     try:
         queryset = model.objects.all()
         for method, name, value in steps:
@@ -119,10 +134,42 @@ def _run(rng: random.Random, models: Any, calls: Any, turn: int) -> None:
                 queryset = getattr(queryset, method)(name)
         if ending == "list":
             list(queryset)
+        elif ending == "prefetch":
+            # Steps that narrow it down would leave nothing to prefetch for.
+            several = model.objects.all() if rng.random() < 0.7 else queryset
+            list(several.prefetch_related(*dict.fromkeys(name for _, name, _ in aggregates)))
+        elif ending == "aggregate":
+            asked = [_aggregate(*one) for one in aggregates]
+            queryset.aggregate(*asked[1:], n=asked[0])
         else:
             getattr(queryset, ending)()
     except Exception:  # Django's own: that it rises at the same place is the shadow's to see
         pass
+
+
+def _fill() -> None:
+    """Rows for prefetches to have something to do."""
+    from tests.shop.models import Category, Product, Review, Tag
+
+    rng = random.Random(3)
+    categories = [Category.objects.create(name=f"c{i}") for i in range(3)]
+    for one in categories[1:]:
+        one.parent = categories[0]
+        one.save()
+    tags = [Tag.objects.create(word=f"fuzz{i}") for i in range(5)]
+    for i in range(15):
+        product = Product.objects.create(
+            name="a", category=rng.choice([*categories, None]), code=uuid.UUID(int=i)
+        )
+        product.tags.set(rng.sample(tags, rng.randint(0, 5)))
+        for _ in range(rng.randint(0, 2)):
+            Review.objects.create(product=product, text="a")
+
+
+def _aggregate(name: str, column: str, distinct: bool) -> Any:
+    from django.db import models
+
+    return getattr(models, name)(column, distinct=distinct)
 
 
 def _another(rng: random.Random, value: Any, turn: int) -> Any:

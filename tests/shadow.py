@@ -17,13 +17,13 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
-from django.db.models import QuerySet
+from django.db.models import QuerySet, prefetch_related_objects
 from django.db.models.manager import BaseManager
 
 from django_cache_me import _engine
 from django_cache_me.databases.drivers import driver_for
 from django_cache_me.databases.identity import identity_of
-from django_cache_me.reading import learning, proving, recording
+from django_cache_me.reading import learning, prefetching, proving, recording
 from django_cache_me.reading.capturing import capture
 from django_cache_me.reading.key import encoded_parameters, key_of, table_key_of
 from django_cache_me.reading.layout import driver_layout, layout_of
@@ -49,6 +49,9 @@ def install() -> None:
             setattr(recording._managers_class(), name, plain)
     _wrap_clone()
     setattr(recording, "rows", _evaluating(recording.rows))
+    setattr(prefetching, "consider", _comparing_prefetches(prefetching.consider))
+    setattr(prefetching, "_node_of_querysets", _without_shadows(prefetching._node_of_querysets))
+    setattr(_engine, "prefetch", _comparing_given(_engine.prefetch))
 
 
 def _wrap_clone() -> None:
@@ -188,7 +191,7 @@ def _compare(queryset: Any, chain: Any, shadow: Any, eager: Any, alias: str) -> 
     node, values = _engine.node_of(chain), _engine.values_of(chain)
     counts["evaluations"] += 1
     shape = " . ".join(f"{step[0]}{step[1]}{step[2]}" for step in node.steps(values))
-    lesson = learning._Lesson(queryset, node, alias)
+    lesson = learning.Lesson(type(queryset), queryset.model, node, alias)
     try:
         mine = lesson.compile(values)
         lazy = (mine.sql, mine.params)
@@ -218,19 +221,29 @@ def _compare(queryset: Any, chain: Any, shadow: Any, eager: Any, alias: str) -> 
 
 def _key(lesson: Any, compiler: Any, sql: str, params: Any, queryset: Any, shadow: Any, alias: str) -> Any:
     """The key of the second tier for the shadow's query, in the store."""
-    wrapper = connections[alias]
-    identity = identity_of(wrapper, ask=False)
-    options = cache_me_registry.get_options(queryset.model)
-    if identity is None or compiler is None or options is None:
-        return None
-    single = lesson.node.method in ("count", "exists") and not lesson.node.is_root
+    single = lesson.node.method in ("count", "exists", "aggregate") and not lesson.node.is_root
     asked = (
         lesson.compile(_engine.values_of(queryset.__dict__[CHAIN])).queryset
         if not single and shadow is not None
         else None
     )
-    whole = asked is not None and asked._iterable_class.__name__ == "ModelIterable"
-    plan = plan_of(asked if asked is not None else twin_of(queryset), options, None, whole)
+    if compiler is None:
+        return None
+    if asked is None:
+        return _key_of(twin_of(queryset), False, single, compiler, sql, params, alias)
+    whole = asked._iterable_class.__name__ == "ModelIterable"
+    return _key_of(asked, whole, single, compiler, sql, params, alias)
+
+
+def _key_of(
+    queryset: Any, whole: bool, single: bool, compiler: Any, sql: str, params: Any, alias: str
+) -> Any:
+    wrapper = connections[alias]
+    identity = identity_of(wrapper, ask=False)
+    options = cache_me_registry.get_options(queryset.model)
+    if identity is None or options is None:
+        return None
+    plan = plan_of(queryset, options, None, whole)
     if plan is None:
         return None
     label = queryset.model._meta.label_lower
@@ -243,6 +256,96 @@ def _key(lesson: Any, compiler: Any, sql: str, params: Any, queryset: Any, shado
     assert encoded is not None
     key = key_of(plan.kind, label, sql, encoded, layout.result, identity.key)
     return f"{key}\0{identity.database}".encode()
+
+
+def _comparing_prefetches(consider: Any) -> Any:
+    """Django has prefetched: would the plan have asked the same, and have given the same querysets?"""
+
+    @functools.wraps(consider)
+    def considering(queryset: Any) -> None:
+        consider(queryset)
+        instances = queryset.__dict__["_result_cache"]
+        for name in queryset.__dict__["_prefetch_related_lookups"]:
+            if instances and type(name) is str:
+                _compare_prefetch(queryset, name, instances)
+
+    return considering
+
+
+def _without_shadows(node_of_querysets: Any) -> Any:
+    @functools.wraps(node_of_querysets)
+    def node_of(relation: Any, instances: list[Any]) -> Any:
+        for one in instances:
+            one._prefetched_objects_cache[relation.cache_name].__dict__.pop(SHADOW, None)
+        return node_of_querysets(relation, instances)
+
+    return node_of
+
+
+def _compare_prefetch(queryset: Any, name: str, instances: list[Any]) -> None:
+    root = _engine.root_of(queryset.model)
+    alias = instances[0]._state.db
+    if root.prefetch_whose(name, alias) is None:
+        counts["prefetch, no plan"] += 1
+        return
+    relation = prefetching._relation(queryset.model, name, instances[0])
+    keys = tuple(dict.fromkeys(getattr(one, relation.key_attribute) for one in instances))
+    lesson = prefetching._Lesson(relation, instances[0], alias)
+    compiled = lesson.compile((keys,))
+    expected = _key_of(
+        compiled.queryset, True, False, compiled.compiler, compiled.sql, compiled.params, alias
+    )
+    if expected is not None and expected != root.prefetch_key(name, alias, keys):
+        _note("prefetch", f"{queryset.model} {name} {keys}", repr(expected), "another")
+        return
+    try:
+        prefetching._node_of_querysets(relation, instances)
+    except learning.Unlearnable as why:
+        _note("prefetched querysets", f"{queryset.model} {name}", "as the plan", str(why))
+        return
+    counts["prefetch equal"] += 1
+
+
+def _comparing_given(prefetch: Any) -> Any:
+    """The plan has prefetched: Django does it again, for copies of the instances."""
+
+    def prefetching_beside(queryset: Any) -> bool:
+        if not prefetch(queryset):
+            return False
+        instances = queryset.__dict__["_result_cache"]
+        names = queryset.__dict__["_prefetch_related_lookups"]
+        copies = [copy.copy(one) for one in instances]
+        for one in copies:
+            one._state = copy.copy(one._state)
+            del one.__dict__["_prefetched_objects_cache"]
+        prefetch_related_objects(copies, *names)
+        if _given(instances) != _given(copies):
+            _note("prefetched", f"{queryset.model} {names}", str(_given(copies)), str(_given(instances)))
+        else:
+            counts["prefetched equal"] += 1
+        return True
+
+    return prefetching_beside
+
+
+def _given(instances: list[Any]) -> Any:
+    """What each instance was given, with the numbers of the objects that are the same ones."""
+    numbers = {id(one): i for i, one in enumerate(instances)}
+    found = []
+    for one in instances:
+        for name, queryset in one._prefetched_objects_cache.items():
+            results = queryset._result_cache
+            number = numbers.setdefault(id(results), len(numbers))
+            rows = [(type(row), row.pk, sorted(row.__dict__), row._state.db,
+                     {key: numbers.get(id(value)) for key, value in row._state.fields_cache.items()}
+                     if "fields_cache" in row._state.__dict__ else None) for row in results]  # fmt: skip
+            hints = {key: numbers.get(id(value)) for key, value in queryset._hints.items()}
+            known = [(str(field), {key: numbers.get(id(value)) for key, value in objects.items()})
+                     for field, objects in queryset._known_related_objects.items()]  # fmt: skip
+            found.append(
+                (name, number, rows, hints, known, queryset._prefetch_done, str(twin_of(queryset).query))
+            )
+    return found
 
 
 def _typed(params: Any) -> list[tuple[str, str]]:

@@ -10,12 +10,13 @@ import pickle
 import threading
 import uuid
 import warnings
+import weakref
 
 import django
 import pytest
 from django.core.exceptions import FieldError
 from django.db import connections, transaction
-from django.db.models import CharField, F, Q, QuerySet
+from django.db.models import Avg, CharField, Count, F, FloatField, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import Length
 from django.db.models.signals import post_init
 from django.test import override_settings
@@ -63,6 +64,8 @@ def hits_by_plan(ask, times: int = ENOUGH) -> int:
 def form(results):
     if isinstance(results, list):
         return [form(one) for one in results]
+    if isinstance(results, dict):
+        return [(name, type(value), value) for name, value in results.items()]
     if hasattr(results, "__dict__"):
         own = {name: value for name, value in results.__dict__.items() if name != "_state"}
         return type(results), own, results._state.db, results._state.adding
@@ -99,6 +102,18 @@ QUERIES = {
     "count of a slice": lambda m: m.order_by("id")[:7].count(),
     "exists": lambda m: m.filter(name="p2").exists(),
     "exists not": lambda m: m.filter(name="nobody").exists(),
+    "aggregate": lambda m: m.filter(name="p2").aggregate(
+        Avg("price"),
+        Max("made"),
+        Min("name"),
+        Count("about", distinct=True),
+        n=Count("*"),
+        s=Sum(F("weight")),
+    ),
+    "aggregate of nothing": lambda m: m.filter(name="nobody").aggregate(Sum("price"), n=Count("*")),
+    "aggregate of a slice": lambda m: m.order_by("id")[:7].aggregate(top=Max("price")),
+    "aggregate over a join": lambda m: m.aggregate(Count("category__name", distinct=True)),
+    "aggregate of times": lambda m: m.aggregate(Max("added"), Min("made")),
     "none": lambda m: list(m.filter(category=None)),
     "in": lambda m: list(m.filter(name__in=["p1", "p0"]).order_by("id")[:7]),
     "in a set": lambda m: m.filter(weight=0.5, price__gte=decimal.Decimal(0), name__in={"p2"}).count(),
@@ -117,6 +132,109 @@ def test_a_shape_is_learnt_and_its_hits_are_djangos_results(goods, name):
     recorded = form(ask())
     with override_settings(DJANGO_CACHE_ME_ON=False):
         assert form(ask()) == recorded
+
+
+class Double(Sum):
+    template = "2 * %(function)s(%(distinct)s%(expressions)s)"
+
+
+OPAQUE = {
+    "a filter": lambda: Count("id", filter=Q(name="p1")),
+    "an output field": lambda: Sum("weight", output_field=FloatField()),
+    "an expression": lambda: Sum(F("weight") + 1),
+    "a subclass": lambda: Double("weight"),
+    "a template": lambda: Sum("weight", template="3 * %(function)s(%(expressions)s)"),
+}
+
+
+@pytest.mark.parametrize("name", OPAQUE)
+def test_an_aggregate_that_is_anything_more_is_djangos(goods, name):
+    manager = Product.objects.db_manager(goods)
+    plain = manager.aggregate(n=Sum("weight"), c=Count("id"))
+    assert hits_by_plan(lambda: manager.aggregate(n=Sum("weight"), c=Count("id"))) == 1
+    expected = {
+        "a filter": 10,
+        "an output field": plain["n"],
+        "an expression": plain["n"] + 30,
+        "a subclass": 2 * plain["n"],
+        "a template": 3 * plain["n"],
+    }
+    for _ in range(ENOUGH):
+        assert manager.aggregate(n=OPAQUE[name]()) == {"n": expected[name]}
+        with pytest.raises((TypeError, FieldError)):
+            manager.aggregate(n=F("price"))  # no aggregate
+    assert hits_by_plan(lambda: manager.aggregate(n=Sum("weight"), c=Count("id"))) == 1
+
+
+def test_an_aggregate_that_was_changed_is_another(goods):
+    manager = Product.objects.db_manager(goods)
+    total = Sum("weight")
+    whole = manager.aggregate(n=total)["n"]
+    assert hits_by_plan(lambda: manager.aggregate(n=total)) == 1
+    total.extra = {"template": "2 * %(function)s(%(expressions)s)"}
+    assert manager.aggregate(n=total)["n"] == 2 * whole
+    del total.extra["template"]
+    assert hits_by_plan(lambda: manager.aggregate(n=total)) == 1
+    total.source_expressions[0].name = "id"
+    assert manager.aggregate(n=total) == {"n": sum(manager.values_list("id", flat=True))}
+    total.source_expressions[0].name = "weight"
+    total.convert_value = lambda value, expression, connection: -value
+    assert manager.aggregate(n=total)["n"] in (-whole, whole)  # as Django has it
+    with override_settings(DJANGO_CACHE_ME_ON=False):
+        as_django_has_it = manager.aggregate(n=total)
+    assert manager.aggregate(n=total) == as_django_has_it
+
+
+def test_a_plan_holds_nobodys_connection(goods):
+    def ask():
+        return Product.objects.using(goods).aggregate(Avg("price"), Max("added"), Min("weight"), Max("made"))
+
+    found = []
+
+    def learn():
+        assert hits_by_plan(ask) == 1, learning.refusals
+        wrapper = connections[goods]
+        found.append(weakref.ref(wrapper))
+        wrapper.close()
+
+    thread = threading.Thread(target=learn)
+    thread.start()
+    thread.join()
+    del thread
+    gc.collect()
+    assert found[0]() is None
+    before = _engine.recorded_hits()
+    recorded = form(ask())
+    assert _engine.recorded_hits() == before + 1
+    with override_settings(DJANGO_CACHE_ME_ON=False):
+        assert form(ask()) == recorded
+
+
+def test_all_rows_are_no_column_of_that_name(goods):
+    manager = Product.objects.db_manager(goods)
+    assert hits_by_plan(lambda: manager.aggregate(n=Count("*"))) == 1
+    with pytest.raises(FieldError):
+        manager.aggregate(n=Count(F("*")))
+
+
+def test_aliases_and_their_order_are_djangos(goods):
+    manager = Product.objects.db_manager(goods)
+    asks = [
+        lambda: manager.aggregate(Sum("weight"), b=Count("id"), a=Max("id")),
+        lambda: manager.aggregate(Sum("weight"), a=Count("id"), b=Max("id")),
+    ]
+    for ask in asks:
+        assert hits_by_plan(ask) == 1, learning.refusals
+        with override_settings(DJANGO_CACHE_ME_ON=False):
+            expected = ask()
+        assert list(ask().items()) == list(expected.items())
+        ask()["more"] = 1  # each is the caller's own
+        assert list(ask()) == list(expected)
+    for _ in range(ENOUGH):
+        with pytest.raises(TypeError):
+            manager.aggregate(Count("*"))  # has no alias
+        with pytest.raises(TypeError):
+            manager.aggregate("weight")
 
 
 def test_off_the_same_keys_come_out(goods):

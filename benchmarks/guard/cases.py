@@ -17,6 +17,8 @@ def cases() -> dict[str, Case]:
 
 
 def _reads() -> dict[str, Case]:
+    from django.db.models import Avg, Max
+
     from benchmarks.catalogue.models import Product
 
     products = Product.objects
@@ -26,6 +28,15 @@ def _reads() -> dict[str, Case]:
             products.filter(category_id=turn % VARIETY + 1).order_by("-added")[:20]
         ),
         "count(), a hit": lambda turn: products.filter(category_id=turn % VARIETY + 1).count(),
+        "aggregate(), a hit": lambda turn: products.filter(category_id=turn % VARIETY + 1).aggregate(
+            mean=Avg("price"), top=Max("stock")
+        ),
+        "20 rows with a prefetch of tags, a hit": lambda turn: [
+            [tag.word for tag in product.tags.all()]
+            for product in products.filter(category_id=turn % VARIETY + 1)
+            .order_by("pk")[:20]
+            .prefetch_related("tags")
+        ],
     }
 
 

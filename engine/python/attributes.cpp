@@ -127,6 +127,17 @@ bool NewObject::set(const Shape& shape, std::size_t first, std::size_t count, Py
   return true;
 }
 
+PyObject* const* values_in_place(const Shape& shape, PyObject* object) noexcept {
+  if constexpr (compat::kInlineValues) {
+    if (Py_TYPE(object) == shape.type() && shape.places() != nullptr) return compat::values_of(object);
+  }
+  return nullptr;
+}
+
+std::size_t count_in_place(PyObject* const* values) noexcept {
+  return compat::count_of(values);
+}
+
 bool fast_tier() noexcept {
   return in_use;
 }

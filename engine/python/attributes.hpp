@@ -74,6 +74,13 @@ class NewObject {
   const std::uint8_t* places_ = nullptr;  // fast tier; the shape's
 };
 
+// Where an instance of the shape's class has its values, by places; null: it has a __dict__, or the places
+// aren't known. Not to be used once other code has run.
+PyObject* const* values_in_place(const Shape& shape, PyObject* object) noexcept;
+
+// How many attributes an instance has whose values stand there.
+std::size_t count_in_place(PyObject* const* values) noexcept;
+
 // Switches it on or off, for tests and comparisons; it stays off where it isn't to be had.
 void use_fast_tier(bool wanted) noexcept;
 

@@ -1,4 +1,5 @@
-// recorder.hpp for Python: what is worked out there and used here, and the other way round.
+// recorder.hpp and recorder_shape.hpp for Python: what is worked out there and used here, and the other way
+// round.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/shared_ptr.h>
@@ -7,8 +8,10 @@
 
 #include "bindings.hpp"
 #include "recorder.hpp"
+#include "recorder_aggregate.hpp"
 #include "recorder_ground.hpp"
 #include "recorder_method.hpp"
+#include "recorder_prefetch.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -16,21 +19,13 @@ using namespace nb::literals;
 namespace cache_me::python {
 namespace {
 
-constexpr const char* kMethods[] = {"filter",      "exclude",        "order_by", "reverse", "distinct",
-                                    "all",         "select_related", "only",     "defer",   "values",
-                                    "values_list", "__getitem__",    "get",      "count",   "exists",
-                                    "first",       "last",           ""};
-constexpr const char* kKinds[] = {"refused", "constant", "integer",  "text",           "real",
-                                  "decimal", "uuid",     "date",     "naive_datetime", "aware_datetime",
-                                  "time",    "duration", "instance", "members",        "tree"};
-
-PyRef owned(nb::handle object) {
-  return PyRef::borrow(object.ptr());
-}
-
-PyRef owned_or_null(nb::handle object) {
-  return object.is_none() ? PyRef() : owned(object);
-}
+constexpr const char* kMethods[] = {"filter",      "exclude",        "order_by",  "reverse", "distinct",
+                                    "all",         "select_related", "only",      "defer",   "values",
+                                    "values_list", "__getitem__",    "get",       "count",   "exists",
+                                    "first",       "last",           "aggregate", ""};
+constexpr const char* kKinds[] = {
+    "refused",        "constant",       "integer", "text",     "real",     "decimal", "uuid", "date",
+    "naive_datetime", "aware_datetime", "time",    "duration", "instance", "members", "tree", "aggregate"};
 
 nb::object given(PyRef object) {
   if (!object) {
@@ -96,6 +91,7 @@ void describe(const Argument& argument, nb::object name, bool late, nb::list& fo
   switch (argument.kind) {
     case ValueKind::constant:
     case ValueKind::refused:
+    case ValueKind::aggregate:
       return;
     case ValueKind::instance:
       if (!late) found.append(nb::make_tuple(words(argument.key_kind), name, nb::none(), nb::none(), false));
@@ -157,7 +153,8 @@ void install(nb::dict parts, nb::list attributes, nb::handle default_mode) {
   face.ground_of = part("ground_of");
   face.may_hit = part("may_hit");
   face.add_known = part("add_known");
-  face.queryset_class = part("queryset_class");
+  face.get_queryset = part("get_queryset");
+  face.getattribute = part("getattribute");
   face.plainness = part("plainness");
   face.aside = part("aside");
   face.running_loop = part("running_loop");
@@ -171,6 +168,9 @@ void install(nb::dict parts, nb::list attributes, nb::handle default_mode) {
   face.router_class = Watches();
   face.router_class.add_class(PyRef::borrow(reinterpret_cast<PyObject*>(Py_TYPE(face.router.get()))));
   set_value_classes(part("model"), part("tree"), part("key_name"));
+  std::vector<PyRef> aggregates;
+  for (const nb::handle sample : nb::cast<nb::list>(parts["aggregates"])) aggregates.push_back(owned(sample));
+  if (!set_aggregates(aggregates, part("column"), part("star"))) throw nb::python_error();
   all.attributes.clear();
   using Kind = Attribute::Kind;
   constexpr std::pair<const char*, Kind> kAttributeKinds[] = {
@@ -189,150 +189,53 @@ void install(nb::dict parts, nb::list attributes, nb::handle default_mode) {
   all.default_mode = owned_or_null(default_mode);
 }
 
-void add_parameter(Plan& plan, std::size_t value, nb::bytes head, nb::handle key_attribute,
-                   std::optional<std::int64_t> least, std::optional<std::int64_t> most, nb::handle before,
-                   nb::handle after, nb::handle convert, bool is_members) {
-  Parameter parameter;
-  parameter.is_constant = false;
-  parameter.value = value;
-  parameter.is_members = is_members;
-  parameter.encoded.assign(head.c_str(), head.size());
-  parameter.key_attribute = owned_or_null(key_attribute);
-  parameter.least = least;
-  parameter.most = most;
-  parameter.before = owned_or_null(before);
-  parameter.after = owned_or_null(after);
-  parameter.convert = owned_or_null(convert);
-  plan.parameters.push_back(std::move(parameter));
+std::shared_ptr<const Prefetch> prefetch_of(const Node& root, nb::handle name, nb::handle alias) {
+  for (const auto& one : root.prefetches) {
+    if (PyUnicode_Compare(one->name.get(), name.ptr()) == 0 &&
+        PyUnicode_Compare(one->alias.get(), alias.ptr()) == 0) {
+      return one;
+    }
+  }
+  return nullptr;
 }
 
-void add_constant(Plan& plan, nb::bytes encoded) {
-  Parameter parameter;
-  parameter.encoded.assign(encoded.c_str(), encoded.size());
-  plan.parameters.push_back(std::move(parameter));
+std::optional<std::string> prefetch_whose(const Node& root, nb::str name, nb::str alias) {
+  const std::shared_ptr<const Prefetch> found = prefetch_of(root, name, alias);
+  return found ? std::optional(found->plan->whose) : std::nullopt;
 }
 
-void register_plan(nb::module_& module) {
-  nb::class_<Ground>(module, "Ground", "What reads over one connection stand on: see recorder_ground.hpp.")
-      .def(
-          "__init__",
-          [](Ground* self, const std::string& whose, std::shared_ptr<SharedStore> store,
-             std::shared_ptr<VersionTable> table, double until, nb::handle status, nb::handle idle,
-             bool reads_begin_transactions) {
-            new (self) Ground();
-            self->whose = whose;
-            self->store = std::move(store);
-            self->table = std::move(table);
-            self->until = until;
-            self->status = owned_or_null(status);
-            self->idle = owned_or_null(idle);
-            self->reads_begin_transactions = reads_begin_transactions;
-          },
-          "whose"_a, "store"_a, "table"_a, "until"_a, "status"_a.none(), "idle"_a.none(),
-          "reads_begin_transactions"_a,
-          nb::sig(
-              "def __init__(self, whose: str, store: SharedStore, table: VersionTable, until: float, status: "
-              "typing.Any, idle: typing.Any, reads_begin_transactions: bool) -> None"))
-      .def(
-          "watch",
-          [](Ground& self, nb::dict dict, nb::handle name, nb::handle value, bool absent, bool equal) {
-            self.watches.add(owned(dict), owned(name), absent ? PyRef() : owned(value), equal);
-          },
-          "dict"_a, "name"_a, "value"_a.none(), "absent"_a = false, "equal"_a = false,
-          nb::sig("def watch(self, dict: dict[typing.Any, typing.Any], name: typing.Any, value: typing.Any, "
-                  "absent: "
-                  "bool = False, equal: bool = False) -> None"),
-          "It holds as long as that entry is this very object (or equal to it, or isn't there).")
-      .def(
-          "watch_class", [](Ground& self, nb::type_object type) { self.watches.add_class(owned(type)); },
-          "type"_a, nb::sig("def watch_class(self, type: type) -> None"),
-          "And nobody changes that class or its bases.")
-      .def("holds", &Ground::holds)
-      .def_ro("whose", &Ground::whose);
-  nb::class_<Plan>(module, "Plan",
-                   "What is worked out once for the queries of a shape: see recorder_plan.hpp.")
-      .def(
-          "__init__",
-          [](Plan* self, nb::str alias, const std::string& whose, std::uint64_t fingerprint,
-             bool knows_related) {
-            new (self) Plan();
-            self->alias = owned(alias);
-            self->whose = whose;
-            self->fingerprint = fingerprint;
-            self->knows_related = knows_related;
-          },
-          "alias"_a, "whose"_a, "fingerprint"_a, "knows_related"_a)
-      .def(
-          "set_key",
-          [](Plan& self, const std::string& name, std::vector<nb::bytes> sql, nb::bytes result,
-             nb::bytes place) {
-            KeyTemplate::Parts parts;
-            parts.name = name;
-            for (const nb::bytes& piece : sql) parts.sql.emplace_back(piece.c_str(), piece.size());
-            parts.result.assign(result.c_str(), result.size());
-            parts.whose = self.whose;
-            parts.place.assign(place.c_str(), place.size());
-            self.key = std::make_unique<KeyTemplate>(parts);
-          },
-          "name"_a, "sql"_a, "result"_a, "place"_a,
-          "The digest's parts; a number goes between the pieces of SQL.")
-      .def(
-          "set_fixed_key", [](Plan& self, nb::bytes key) { self.fixed_key.assign(key.c_str(), key.size()); },
-          "key"_a)
-      .def_rw("as_list", &Plan::as_list)
-      .def(
-          "make_key",
-          [](const Plan& self, nb::tuple values, nb::handle connection) {
-            const std::vector<PyObject*> all = pointers(values, values.size());
-            std::string key;
-            if (!self.make_key(all.data(), connection.ptr(), key)) {
-              PyErr_Clear();
-              return nb::object(nb::none());
-            }
-            return nb::object(nb::bytes(key.data(), key.size()));
-          },
-          "values"_a, "connection"_a,
-          nb::sig(
-              "def make_key(self, values: tuple[typing.Any, ...], connection: typing.Any) -> bytes | None"),
-          "The key in the store for these values; None: not by this plan.")
-      .def("add_constant", &add_constant, "encoded"_a)
-      .def("add_parameter", &add_parameter, "value"_a, "head"_a, "key_attribute"_a.none() = nb::none(),
-           "least"_a = nb::none(), "most"_a = nb::none(), "before"_a.none() = nb::none(),
-           "after"_a.none() = nb::none(), "convert"_a.none() = nb::none(), "is_members"_a = false,
-           nb::sig("def add_parameter(self, value: int, head: bytes, key_attribute: str | None = None, "
-                   "least: int | None "
-                   "= None, "
-                   "most: int | None = None, before: str | None = None, after: str | None = None, convert: "
-                   "typing.Any = None, is_members: bool = False) -> None"))
-      .def(
-          "add_gap",
-          [](Plan& self, std::size_t value, std::optional<std::size_t> less, bool is_members) {
-            if (self.gaps.size() == Plan::kMostGaps) throw nb::value_error("too many gaps");
-            self.gaps.push_back({value, less, is_members});
-          },
-          "value"_a, "less"_a = nb::none(), "is_members"_a = false)
-      .def(
-          "set_building",
-          [](Plan& self, nb::handle building, nb::handle is_unheard) {
-            self.building = nb::cast<const ResultPlan*>(building);
-            self.building_owner = owned(building);
-            self.is_unheard = owned_or_null(is_unheard);
-          },
-          "building"_a, "is_unheard"_a.none(),
-          nb::sig("def set_building(self, building: ResultPlan, is_unheard: typing.Any) -> None"),
-          "How rows become results; without it they are tuples. `is_unheard`: of instances only.")
-      .def(
-          "watch",
-          [](Plan& self, nb::dict dict, nb::handle name, nb::handle value, bool absent) {
-            self.watches.add(owned(dict), owned(name), absent ? PyRef() : owned(value), false);
-          },
-          "dict"_a, "name"_a, "value"_a.none(), "absent"_a = false,
-          nb::sig("def watch(self, dict: dict[typing.Any, typing.Any], name: typing.Any, value: typing.Any, "
-                  "absent: "
-                  "bool = False) -> None"))
-      .def(
-          "watch_class", [](Plan& self, nb::type_object type) { self.watches.add_class(owned(type)); },
-          "type"_a, nb::sig("def watch_class(self, type: type) -> None"));
+nb::object prefetch_key(const Node& root, nb::str name, nb::str alias, nb::tuple keys) {
+  const std::shared_ptr<const Prefetch> found = prefetch_of(root, name, alias);
+  PyObject* const values[] = {keys.ptr()};
+  return found ? given(key_by(*found->plan, values)) : nb::none();
+}
+
+void add_prefetch(Node& root, std::shared_ptr<Plan> plan, nb::handle name, nb::handle key_attribute,
+                  nb::handle value_attribute, nb::handle cache_name, nb::handle managers,
+                  nb::handle querysets, nb::handle model, std::shared_ptr<Node> node, nb::handle field,
+                  nb::handle parent_name) {
+  if (root.parent() != nullptr || !root.is_current() || !node->is_current()) return;
+  auto made = std::make_shared<Prefetch>();
+  made->name = interned(name);
+  made->alias = PyRef::borrow(plan->alias.get());
+  made->key_attribute = interned(key_attribute);
+  made->value_attribute = interned(value_attribute);
+  made->cache_name = interned(cache_name);
+  made->managers = owned(managers);
+  made->querysets = owned(querysets);
+  made->model = owned(model);
+  made->node = std::move(node);
+  made->field = owned_or_null(field);
+  made->parent_name = interned_or_null(parent_name);
+  made->plan = std::move(plan);
+  for (auto& known : root.prefetches) {
+    if (PyUnicode_Compare(known->name.get(), made->name.get()) == 0 &&
+        PyUnicode_Compare(known->alias.get(), made->alias.get()) == 0) {
+      known = made;
+      return;
+    }
+  }
+  root.prefetches.push_back(made);
 }
 
 void register_shapes(nb::module_& module) {
@@ -407,7 +310,29 @@ void register_shapes(nb::module_& module) {
             if (self.is_current()) self.plans.push_back(plan);
           },
           "plan"_a)
-      .def("drop_plans", [](Node& self) { self.plans.clear(); });
+      .def("drop_plans", [](Node& self) { self.plans.clear(); })
+      .def_prop_ro(
+          "notes",
+          [](Node& self) {
+            if (!self.notes) self.notes = PyRef::steal(PyDict_New());
+            return nb::borrow(self.notes.get());
+          },
+          nb::for_getter(nb::sig("def notes(self, /) -> dict[typing.Any, typing.Any]")),
+          "Whatever Python wants to be forgotten with this shape.")
+      .def("prefetch_whose", &prefetch_whose, "name"_a, "alias"_a,
+           "Whose answers the prefetch's plan is about; None: there's no plan.")
+      .def("prefetch_key", &prefetch_key, "name"_a, "alias"_a, "keys"_a,
+           nb::sig("def prefetch_key(self, name: str, alias: str, keys: tuple[int, ...]) -> bytes | None"),
+           "For tests: the key in the store that the prefetch's plan makes.")
+      .def(
+          "add_prefetch", &add_prefetch, "plan"_a, "name"_a, "key_attribute"_a, "value_attribute"_a,
+          "cache_name"_a, "managers"_a, "querysets"_a, "model"_a, "node"_a, "field"_a.none(),
+          "parent_name"_a.none(),
+          nb::sig(
+              "def add_prefetch(self, plan: Plan, name: str, key_attribute: str, value_attribute: str, "
+              "cache_name: str, managers: type, querysets: type, model: type, node: Node, field: typing.Any, "
+              "parent_name: str | None) -> None"),
+          "Prefetches of this root's instances by that plan: see recorder_prefetch.hpp.");
 }
 
 }  // namespace
@@ -416,11 +341,12 @@ void register_shapes(nb::module_& module) {
 void register_recorder(nb::module_& module) {
   using namespace cache_me::python;
 
-  if (!init_recorder_values() || !init_chains() || !init_recorder_ground() || !init_recorder() ||
+  if (!init_recorder_values() || !init_recorder_aggregates() || !init_recorder_prefetch() ||
+      !init_recorder_attributes() || !init_chains() || !init_recorder_ground() || !init_recorder() ||
       !init_recorded_methods()) {
     throw nb::python_error();
   }
-  register_plan(module);
+  register_recorder_plans(module);
   register_shapes(module);
   module.attr("Chain") = nb::handle(reinterpret_cast<PyObject*>(chain_class()));
 #ifdef Py_GIL_DISABLED
@@ -462,6 +388,13 @@ void register_recorder(nb::module_& module) {
       },
       "model"_a, nb::sig("def root_chain(model: typing.Any) -> typing.Any"));
   module.def(
+      "is_recorded",
+      [](nb::handle queryset) {
+        const Attributes attributes(queryset.ptr());
+        return attributes && attributes.chain() != nullptr;
+      },
+      "queryset"_a, "Whether it has a chain, and no Query beside it that somebody gave it.");
+  module.def(
       "node_of", [](nb::handle chain) { return chain_of(chain).node; }, "chain"_a,
       nb::sig("def node_of(chain: typing.Any) -> Node"));
   module.def(
@@ -484,9 +417,10 @@ void register_recorder(nb::module_& module) {
       [](nb::handle type, nb::handle chain, nb::handle parent, nb::handle model, nb::handle db,
          nb::handle hints, bool as_clone) {
         chain_of(chain);
+        const Attributes inherited = Attributes::of_dict(parent.is_none() ? nullptr : parent.ptr());
         return given(new_queryset(reinterpret_cast<PyTypeObject*>(type.ptr()), chain.ptr(),
-                                  parent.is_none() ? nullptr : parent.ptr(), model.ptr(), db.ptr(),
-                                  hints.ptr(), as_clone));
+                                  inherited ? &inherited : nullptr, model.ptr(), db.ptr(), hints.ptr(),
+                                  as_clone));
       },
       "type"_a, "chain"_a, "parent"_a.none(), "model"_a.none(), "db"_a.none(), "hints"_a.none(), "as_clone"_a,
       nb::sig("def new_queryset(type: typing.Any, chain: typing.Any, parent: dict[str, typing.Any] | None, "
@@ -498,6 +432,26 @@ void register_recorder(nb::module_& module) {
       "queryset"_a, "alias"_a,
       nb::sig("def rows_of(queryset: typing.Any, alias: str) -> list[typing.Any] | None"),
       "What iterating a recorded queryset gives, if that is a hit.");
+  module.def(
+      "root_of", [](nb::handle model) { return Node::root_of(model.ptr()); }, "model"_a,
+      nb::sig("def root_of(model: typing.Any) -> Node"));
+  module.def(
+      "querysets_of_managers",
+      [](nb::handle type) {
+        PyTypeObject* found = queryset_class_of(reinterpret_cast<PyTypeObject*>(type.ptr()));
+        return found == nullptr ? nb::none() : nb::borrow(nb::handle(reinterpret_cast<PyObject*>(found)));
+      },
+      "type"_a, nb::sig("def querysets_of_managers(type: type) -> typing.Any"),
+      "The class of the querysets of such managers if these are recorded, or None.");
+  module.def(
+      "prefetch",
+      [](nb::handle queryset) {
+        const int done = prefetch_for(queryset.ptr());
+        if (done < 0) throw nb::python_error();
+        return done != 0;
+      },
+      "queryset"_a, nb::sig("def prefetch(queryset: typing.Any) -> bool"),
+      "Prefetch for an evaluated queryset, if all of it is a hit; else nothing is done.");
   module.def(
       "end_of",
       [](nb::handle queryset, nb::handle longer, nb::handle alias) {

@@ -2,6 +2,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/vector.h>
 
+#include "aggregate_plan.hpp"
 #include "bindings.hpp"
 #include "decoded_rows.hpp"
 #include "row_builder.hpp"
@@ -12,20 +13,6 @@ using namespace nb::literals;
 
 namespace cache_me::python {
 namespace {
-
-PyRef owned(nb::handle object) {
-  return PyRef::borrow(object.ptr());
-}
-
-PyRef interned(nb::handle name) {
-  PyObject* text = nb::str(name).release().ptr();
-  PyUnicode_InternInPlace(&text);
-  return PyRef::steal(text);
-}
-
-PyRef interned_or_null(nb::handle name) {
-  return name.is_none() ? PyRef() : interned(name);
-}
 
 PyRef a_class(nb::handle object) {
   if (!PyType_Check(object.ptr()) || reinterpret_cast<PyTypeObject*>(object.ptr())->tp_dictoffset == 0) {
@@ -88,6 +75,13 @@ RowsPlan rows_plan(nb::handle made, const nb::tuple& names, std::vector<std::siz
   return plan;
 }
 
+// (name, expression) of each column
+AggregatePlan aggregate_plan(const nb::list& description, nb::handle conversions, nb::handle kept_as) {
+  std::vector<AggregatePlan::Column> columns;
+  for (const nb::handle parts : description) columns.push_back({interned(parts[0]), owned(parts[1])});
+  return AggregatePlan(std::move(columns), owned(conversions), interned(kept_as));
+}
+
 PyObject* mode_or_null(nb::handle mode) {
   return mode.is_none() ? nullptr : mode.ptr();
 }
@@ -134,7 +128,7 @@ void register_row_builder(nb::module_& module) {
       .def(
           "build_from",
           [](const ResultPlan& self, nb::bytes rows, nb::str database, nb::handle mode) {
-            return result(self.build_from({rows.c_str(), rows.size()}, database.ptr(), mode_or_null(mode)));
+            return result(self.build_from({rows.c_str(), rows.size()}, {database.ptr(), mode_or_null(mode)}));
           },
           "rows"_a, "database"_a, "mode"_a.none(),
           nb::sig("def build_from(self, rows: bytes, database: str, mode: typing.Any) -> list[typing.Any]"),
@@ -162,4 +156,15 @@ void register_row_builder(nb::module_& module) {
                   "collections.abc.Sequence[int]) -> None"),
           "`made` is dict, tuple, a namedtuple, or None for single values. `names` are a dict's keys. "
           "`columns` are those of the items, in order.");
+  nb::class_<AggregatePlan, ResultPlan>(module, "AggregatePlan", "The dict that aggregate() gives.")
+      .def(
+          "__init__",
+          [](AggregatePlan* self, nb::list columns, nb::handle conversions, nb::handle kept_as) {
+            new (self) AggregatePlan(aggregate_plan(columns, conversions, kept_as));
+          },
+          "columns"_a, "conversions"_a, "kept_as"_a,
+          nb::sig("def __init__(self, columns: list[tuple[str, typing.Any]], conversions: typing.Any, "
+                  "kept_as: str) -> None"),
+          "Of each column its name and expression. `conversions(connection)` gives the converters of each, "
+          "and keeps them in the connection's __dict__ under that name, by itself.");
 }

@@ -113,8 +113,9 @@ nb::object get_instances(SharedStore& store, const nb::bytes& key, const Version
                          std::uint64_t fingerprint, std::uint64_t not_younger_than, const ResultPlan& plan,
                          nb::str database, nb::handle mode) {
   PyObject* const fetch_mode = mode.is_none() ? nullptr : mode.ptr();
-  return get_entry(store, key, versions, fingerprint, not_younger_than,
-                   [&](std::string_view rows) { return plan.build_from(rows, database.ptr(), fetch_mode); });
+  return get_entry(store, key, versions, fingerprint, not_younger_than, [&](std::string_view rows) {
+    return plan.build_from(rows, {database.ptr(), fetch_mode});
+  });
 }
 
 const char* put_rows(SharedStore& store, const nb::bytes& key, std::uint64_t fingerprint, nb::list rows,

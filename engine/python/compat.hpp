@@ -63,6 +63,15 @@ inline constexpr unsigned long kMethodFlags = Py_TPFLAGS_HAVE_VECTORCALL | Py_TP
 inline constexpr unsigned long kMethodFlags = _Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR;
 #endif
 
+// 1: the attribute is there, and `found` a new reference to it. 0: it isn't. -1: a Python error is set.
+inline int find_attribute(PyObject* object, PyObject* name, PyObject*& found) {
+#if PY_VERSION_HEX >= 0x030D0000
+  return PyObject_GetOptionalAttr(object, name, &found);
+#else
+  return _PyObject_LookupAttr(object, name, &found);
+#endif
+}
+
 inline PyObject* vectorcall(PyObject* callable, PyObject* const* arguments, std::size_t count,
                             PyObject* names) {
 #if PY_VERSION_HEX >= 0x03090000

@@ -96,6 +96,32 @@ inline PyObject* allocate_inline(PyTypeObject* type, PyObject* no_arguments, Inl
   return object;
 }
 
+// The values of an instance of a class with shared keys, by places; null: it has a __dict__ by now.
+inline PyObject* const* values_of(PyObject* object) {
+#if PY_VERSION_HEX >= 0x030D0000
+  if (_PyObject_GetManagedDict(object) != nullptr) return nullptr;
+  InlineValues* values = _PyObject_InlineValues(object);
+  return values->valid != 0 ? values->values : nullptr;
+#elif PY_VERSION_HEX >= 0x030C0000
+  const PyDictOrValues found = *_PyObject_DictOrValuesPointer(object);
+  return _PyDictOrValues_IsValues(found) ? _PyDictOrValues_GetValues(found)->values : nullptr;
+#else
+  InlineValues* values = *_PyObject_ValuesPointer(object);
+  return values != nullptr ? values->values : nullptr;
+#endif
+}
+
+// How many of these are there.
+inline std::size_t count_of(PyObject* const* array) {
+  const auto* bytes = reinterpret_cast<const char*>(array) - offsetof(InlineValues, values);
+  const auto* values = reinterpret_cast<const InlineValues*>(bytes);
+#if PY_VERSION_HEX >= 0x030D0000
+  return values->size;
+#else
+  return *(reinterpret_cast<const std::uint8_t*>(values) - 2);  // as CPython's own macros have it
+#endif
+}
+
 // Sets attributes that aren't there yet, as if one after another. `places` are within the array: keys that
 // were shared before the instance was made have room.
 inline void append_inline(InlineValues* values, const std::uint8_t* places, std::size_t count,
@@ -125,6 +151,12 @@ inline PyObject* allocate_inline(PyTypeObject*, PyObject*, InlineValues*&) {
   return nullptr;
 }
 inline void append_inline(InlineValues*, const std::uint8_t*, std::size_t, PyObject* const*) {}
+inline PyObject* const* values_of(PyObject*) {
+  return nullptr;
+}
+inline std::size_t count_of(PyObject* const*) {
+  return 0;
+}
 
 #endif
 

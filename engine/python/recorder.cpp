@@ -2,6 +2,7 @@
 
 #include <nanobind/nanobind.h>
 
+#include <array>
 #include <unordered_map>
 
 #include "compat.hpp"
@@ -25,6 +26,9 @@ struct Names {
   PyObject* fields = nullptr;
   PyObject* iterable_class = nullptr;
   PyObject* sticky = nullptr;
+  PyObject* getattribute = nullptr;
+  PyObject* get_queryset = nullptr;
+  PyObject* queryset_class = nullptr;
 };
 Names names;  // interned; kept until the process ends
 
@@ -36,13 +40,10 @@ struct Known {
 };
 using KnownClasses = std::unordered_map<PyTypeObject*, Known>;
 constexpr std::size_t kMostClasses = 4096;
+// Of a queryset of Django's.
+constexpr std::size_t kMostAttributes = 32;
 
 // Never destroyed: Python is gone by then.
-KnownClasses& known_managers() {
-  static auto* const all = new KnownClasses;
-  return *all;
-}
-
 KnownClasses& known_querysets() {
   static auto* const all = new KnownClasses;
   return *all;
@@ -156,8 +157,16 @@ int& bypass_depth() noexcept {
   return depth;
 }
 
+// Looked up each time: Django counts managers in an attribute of their class, so that CPython gives up on
+// numbering the versions of these classes as soon as some related managers were made.
 PyTypeObject* queryset_class_of(PyTypeObject* managers) {
-  PyObject* answer = ask(known_managers(), managers, recorder().face.queryset_class.get());
+  const Face& face = recorder().face;
+  if (managers->tp_getattro != PyObject_GenericGetAttr &&
+      _PyType_Lookup(managers, names.getattribute) != face.getattribute.get()) {
+    return nullptr;
+  }
+  if (_PyType_Lookup(managers, names.get_queryset) != face.get_queryset.get()) return nullptr;
+  PyObject* answer = _PyType_Lookup(managers, names.queryset_class);
   if (answer == nullptr || !PyType_Check(answer)) return nullptr;
   auto* type = reinterpret_cast<PyTypeObject*>(answer);
   return plainness_of(type) == Plainness::entirely ? type : nullptr;
@@ -166,86 +175,105 @@ PyTypeObject* queryset_class_of(PyTypeObject* managers) {
 Plainness plainness_of(PyTypeObject* querysets) {
   PyObject* answer = ask(known_querysets(), querysets, recorder().face.plainness.get());
   const long plainness = answer != nullptr && PyLong_CheckExact(answer) ? PyLong_AsLong(answer) : 0;
+  if (plainness != 0 && need_recorded_shape(querysets, recorder().attributes) == nullptr)
+    return Plainness::none;
   return plainness == 2 ? Plainness::entirely : plainness == 1 ? Plainness::inside : Plainness::none;
 }
 
-PyRef new_queryset(PyTypeObject* type, PyObject* chain, PyObject* parent, PyObject* model, PyObject* db,
-                   PyObject* hints, bool as_clone) {
+namespace {
+
+// The value of one attribute of a new queryset: borrowed, or of `own`. Null: a Python error is set.
+PyObject* value_of(const Attribute& attribute, const Attributes* parent, PyObject* model, PyObject* db,
+                   PyObject* hints, PyRef& own) {
   using Kind = Attribute::Kind;
+  if (attribute.kind == Kind::fixed) return attribute.value.get();
+  PyObject* inherited =
+      parent == nullptr || attribute.kind == Kind::new_dict ? nullptr : parent->find(attribute.name.get());
+  switch (attribute.kind) {
+    case Kind::copied:
+      return inherited != nullptr ? inherited : attribute.value.get();
+    case Kind::model:
+      return inherited != nullptr ? inherited : model;
+    case Kind::db:
+      return inherited != nullptr ? inherited : db;
+    case Kind::hints: {
+      PyObject* given = inherited != nullptr ? inherited : hints;
+      // Django's `hints or {}`
+      if (given != nullptr && given != Py_None && !(PyDict_CheckExact(given) && PyDict_GET_SIZE(given) == 0))
+        return given;
+      break;
+    }
+    case Kind::known:
+      if (inherited != nullptr) return inherited;
+      break;
+    default:
+      break;
+  }
+  own = PyRef::steal(PyDict_New());
+  return own.get();
+}
+
+// What a step gives its querysets in place of what they would inherit; null: nothing.
+PyObject* given_by(const Node& node, PyObject* name) {
+  if (name == names.sticky) return Py_False;
+  if (name == names.fields) return node.fields.get();
+  return name == names.iterable_class ? node.iterable_class.get() : nullptr;
+}
+
+}  // namespace
+
+PyRef new_queryset(PyTypeObject* type, PyObject* chain, const Attributes* parent, PyObject* model,
+                   PyObject* db, PyObject* hints, bool as_clone) {
+  const std::vector<Attribute>& attributes = recorder().attributes;
+  const Shape* shape = need_recorded_shape(type, attributes);
   const Chain* recorded = as_chain(chain);
-  PyRef made = PyRef::steal(type->tp_alloc(type, 0));
-  if (!made) return PyRef();
-  const PyRef dict = PyRef::steal(PyObject_GenericGetDict(made.get(), nullptr));
-  if (!dict) return PyRef();
-  for (const Attribute& attribute : recorder().attributes) {
-    PyObject* value = attribute.value.get();
-    PyRef own;
-    PyObject* inherited = parent == nullptr ? nullptr : PyDict_GetItemWithError(parent, attribute.name.get());
-    switch (attribute.kind) {
-      case Kind::fixed:
-        break;
-      case Kind::copied:
-        if (inherited != nullptr) value = inherited;
-        break;
-      case Kind::model:
-        value = inherited != nullptr ? inherited : model;
-        break;
-      case Kind::db:
-        value = inherited != nullptr ? inherited : db;
-        break;
-      case Kind::hints: {
-        PyObject* given = inherited != nullptr ? inherited : hints;
-        // Django's `hints or {}`
-        if (given != nullptr && given != Py_None &&
-            !(PyDict_CheckExact(given) && PyDict_GET_SIZE(given) == 0)) {
-          value = given;
-          break;
-        }
-        own = PyRef::steal(PyDict_New());
-        value = own.get();
-        break;
-      }
-      case Kind::known:
-      case Kind::new_dict:
-        if (attribute.kind == Kind::known && inherited != nullptr) {
-          value = inherited;
-          break;
-        }
-        own = PyRef::steal(PyDict_New());
-        value = own.get();
-        break;
-    }
-    if (value == nullptr || PyDict_SetItem(dict.get(), attribute.name.get(), value) < 0) return PyRef();
+  if (shape == nullptr || attributes.size() > kMostAttributes) {
+    PyErr_SetString(PyExc_RuntimeError, "querysets of that class aren't recorded");
+    return PyRef();
   }
-  if (PyDict_SetItem(dict.get(), names.chain, chain) < 0) return PyRef();
-  if (!as_clone && recorded != nullptr) {
-    if (PyDict_SetItem(dict.get(), names.sticky, Py_False) < 0) return PyRef();
-    const Node& node = *recorded->node;
-    if (node.fields && PyDict_SetItem(dict.get(), names.fields, node.fields.get()) < 0) return PyRef();
-    if (node.iterable_class &&
-        PyDict_SetItem(dict.get(), names.iterable_class, node.iterable_class.get()) < 0) {
-      return PyRef();
-    }
+  std::array<PyObject*, kMostAttributes + 1> values;
+  std::array<PyRef, kMostAttributes> owned;
+  for (std::size_t i = 0; i < attributes.size(); ++i) {
+    PyObject* given =
+        as_clone || recorded == nullptr ? nullptr : given_by(*recorded->node, attributes[i].name.get());
+    values[i] = given != nullptr ? given : value_of(attributes[i], parent, model, db, hints, owned[i]);
+    if (values[i] == nullptr) return PyRef();
   }
-  PyObject* policy = parent == nullptr ? nullptr : PyDict_GetItemWithError(parent, names.policy);
-  if (policy != nullptr && PyDict_SetItem(dict.get(), names.policy, policy) < 0) return PyRef();
-  return made;
+  values[attributes.size()] = chain;
+  NewObject made;
+  if (!made.allocate(*shape) || !made.set(*shape, 0, attributes.size() + 1, values.data())) return PyRef();
+  PyObject* policy = parent == nullptr ? nullptr : parent->find(names.policy);
+  if (policy != nullptr && !made.set(*shape, attributes.size() + 1, policy)) return PyRef();
+  return PyRef::steal(made.release());
 }
 
 PyRef attempt(const Node& node, PyObject* const* values, const Question& question) {
-  const Face& face = recorder().face;
-  if (node.plans.empty() || !face.is_on || bypass_depth() != 0) return PyRef();
+  if (node.plans.empty() || !recorder().face.is_on) return PyRef();
   const PyRef alias = alias_of(question);
   if (!alias) return PyRef();
-  const std::shared_ptr<const Plan> plan = plan_for(node, alias.get());
-  if (plan == nullptr || !plan->watches.hold()) return PyRef();
+  return attempt_by(plan_for(node, alias.get()), node, values);
+}
+
+PyRef alias_for(const Question& question) {
+  return alias_of(question);
+}
+
+PyRef alias_by_router(PyObject* model, PyObject* hints) {
+  const PyRef ask = PyRef::steal(PyObject_GetAttr(recorder().face.router.get(), names.db_for_read));
+  const PyRef arguments = PyRef::steal(PyTuple_Pack(1, model));
+  return ask && arguments ? PyRef::steal(PyObject_Call(ask.get(), arguments.get(), hints)) : PyRef();
+}
+
+PyRef attempt_by(const std::shared_ptr<const Plan>& plan, const Node& node, PyObject* const* values) {
+  const Face& face = recorder().face;
+  if (plan == nullptr || bypass_depth() != 0 || !plan->watches.hold()) return PyRef();
   if (plan->is_unheard && !is_unheard(*plan)) return PyRef();
   const PyRef loop = PyRef::steal(compat::call(face.running_loop.get()));
   if (loop.get() != Py_None) {
     PyErr_Clear();
     return PyRef();
   }
-  const PyRef connection = connection_of(alias.get());
+  const PyRef connection = connection_of(plan->alias.get());
   if (!connection) return PyRef();
   const PyRef dict = PyRef::steal(PyObject_GenericGetDict(connection.get(), nullptr));
   if (!dict) return PyRef();
@@ -258,12 +286,17 @@ PyRef attempt(const Node& node, PyObject* const* values, const Question& questio
   }
   // What was called may have dropped every shape, and this plan with it.
   if (!node.is_current()) return PyRef();
-  std::string key;
-  if (!plan->make_key(values, connection.get(), key) || !node.is_current()) {
+  thread_local std::string kept;
+  std::string key;  // what makes results may come back here
+  std::swap(key, kept);
+  PyRef list;
+  if (plan->make_key(values, connection.get(), key) && node.is_current()) {
+    list = plan->look_up(key, *ground, connection.get(), recorder().default_mode.get());
+  } else {
     PyErr_Clear();
-    return PyRef();
   }
-  return plan->look_up(key, *ground, recorder().default_mode.get());
+  std::swap(key, kept);
+  return list;
 }
 
 PyRef answer_of(Method method, PyObject* list) {
@@ -282,6 +315,8 @@ PyRef answer_of(Method method, PyObject* list) {
       if (first == nullptr || !PyTuple_CheckExact(first) || PyTuple_GET_SIZE(first) == 0) return PyRef();
       first = PyTuple_GET_ITEM(first, 0);
       return PyLong_CheckExact(first) ? PyRef::borrow(first) : PyRef();
+    case Method::aggregate:
+      return first != nullptr && PyDict_CheckExact(first) ? PyRef::borrow(first) : PyRef();
     default:
       return PyRef();
   }
@@ -289,10 +324,13 @@ PyRef answer_of(Method method, PyObject* list) {
 
 PyRef key_for(const Node& node, PyObject* const* values, PyObject* alias) {
   const std::shared_ptr<const Plan> plan = plan_for(node, alias);
-  if (plan == nullptr) return PyRef();
-  const PyRef connection = connection_of(alias);
+  return plan == nullptr ? PyRef() : key_by(*plan, values);
+}
+
+PyRef key_by(const Plan& plan, PyObject* const* values) {
+  const PyRef connection = connection_of(plan.alias.get());
   std::string key;
-  if (!connection || !plan->make_key(values, connection.get(), key)) return PyRef();
+  if (!connection || !plan.make_key(values, connection.get(), key)) return PyRef();
   return PyRef::steal(PyBytes_FromStringAndSize(key.data(), static_cast<Py_ssize_t>(key.size())));
 }
 
@@ -306,7 +344,8 @@ bool init_recorder() {
          intern(names.state, "_state") && intern(names.db, "db") && intern(names.receivers, "receivers") &&
          intern(names.chain, "_cache_me_chain") && intern(names.policy, "_cache_me_policy") &&
          intern(names.fields, "_fields") && intern(names.iterable_class, "_iterable_class") &&
-         intern(names.sticky, "_sticky_filter");
+         intern(names.sticky, "_sticky_filter") && intern(names.getattribute, "__getattribute__") &&
+         intern(names.get_queryset, "get_queryset") && intern(names.queryset_class, "_queryset_class");
 }
 
 }  // namespace cache_me::python

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "recorder_attributes.hpp"
 #include "recorder_chain.hpp"
 
 namespace cache_me::python {
@@ -21,28 +22,21 @@ struct Face {
   PyRef step;   // step(queryset, method's name, args, kwargs): a call that isn't proven
   PyRef end;    // end(queryset, method's name, args, kwargs): an answer without a hit
   PyRef aside;  // aside(queryset, method's name, args, kwargs): as Django has it, the chain left as it is
-  PyRef materialise;     // materialise(queryset): its Query; the chain is dropped
-  PyRef ground_of;       // ground_of(connection) -> Ground | None
-  PyRef may_hit;         // may_hit(connection) -> bool
-  PyRef add_known;       // add_known(queryset, instances)
-  PyRef queryset_class;  // queryset_class(class of managers) -> the class of querysets, or None: not recorded
-  PyRef plainness;       // plainness(class of querysets) -> Plainness, as an int
-  PyRef running_loop;    // asyncio's _get_running_loop
-  PyRef connections;     // Django's
+  PyRef materialise;                    // materialise(queryset): its Query; the chain is dropped
+  PyRef ground_of;                      // ground_of(connection) -> Ground | None
+  PyRef may_hit;                        // may_hit(connection) -> bool
+  PyRef add_known;                      // add_known(queryset, instances)
+  PyRef get_queryset;                   // of managers that are recorded
+  PyRef getattribute;                   // object's
+  PyRef plainness;                      // plainness(class of querysets) -> Plainness, as an int
+  PyRef running_loop;                   // asyncio's _get_running_loop
+  PyRef connections;                    // Django's
   PyRef thread_local_connections;       // where they are in this thread, by alias; or null
   PyRef router;                         // Django's
   PyRef router_dict;                    // its __dict__
   PyRef pre_init_dict, post_init_dict;  // of the signals
   PyRef default_alias;
   Watches router_class;
-};
-
-// One attribute of a new queryset.
-struct Attribute {
-  enum class Kind : std::uint8_t { fixed, new_dict, copied, model, db, hints, known };
-  PyRef name;
-  PyRef value;  // in a new one
-  Kind kind = Kind::fixed;
 };
 
 struct Recorder {
@@ -70,10 +64,10 @@ enum class Plainness : std::uint8_t {
 // Never sets an error.
 Plainness plainness_of(PyTypeObject* querysets);
 
-// A queryset without a Query. `parent` (its __dict__) is the one it is made from; null: a root, of `model`,
-// `db` and `hints`.
-PyRef new_queryset(PyTypeObject* type, PyObject* chain, PyObject* parent, PyObject* model, PyObject* db,
-                   PyObject* hints, bool as_clone);
+// A queryset without a Query. `parent` is the one it is made from; null: a root, of `model`, `db` and
+// `hints`.
+PyRef new_queryset(PyTypeObject* type, PyObject* chain, const Attributes* parent, PyObject* model,
+                   PyObject* db, PyObject* hints, bool as_clone);
 
 // How a read is asked for.
 struct Question {
@@ -86,10 +80,19 @@ struct Question {
 // The rows' list for that node and those values, if it's a hit. Null without an error: it isn't one.
 PyRef attempt(const Node& node, PyObject* const* values, const Question& question);
 
+// The same by that plan; `node` is one of the epoch that it was learnt in.
+PyRef attempt_by(const std::shared_ptr<const Plan>& plan, const Node& node, PyObject* const* values);
+
+// The database's alias where Django's own rule decides; null without an error: the router has to be asked.
+PyRef alias_for(const Question& question);
+// Where it has to be asked: its answer, for a read of that model. Null: a Python error is set.
+PyRef alias_by_router(PyObject* model, PyObject* hints);
+
 // What a method that ends a chain gives for that list; null without an error: it's for Python to say.
 PyRef answer_of(Method method, PyObject* list);
 
 // The entry's key as attempt() would look it up, for tests; null without an error: there's no plan.
 PyRef key_for(const Node& node, PyObject* const* values, PyObject* alias);
+PyRef key_by(const Plan& plan, PyObject* const* values);
 
 }  // namespace cache_me::python

@@ -46,25 +46,6 @@ RecordedMethod* of(PyObject* self) noexcept {
   return reinterpret_cast<RecordedMethod*>(self);
 }
 
-// A queryset or manager by its __dict__; borrowed values, Py_None where there's none.
-struct Attributes {
-  PyRef dict;
-
-  explicit Attributes(PyObject* object) : dict(PyRef::steal(PyObject_GenericGetDict(object, nullptr))) {
-    if (!dict) PyErr_Clear();
-  }
-  PyObject* get(PyObject* name) const noexcept {
-    PyObject* found = PyDict_GetItemWithError(dict.get(), name);
-    return found == nullptr ? Py_None : found;
-  }
-  bool is_true(PyObject* name) const noexcept { return get(name) == Py_True; }
-  // Null: it has a Query of its own, be it that somebody gave it one beside its chain.
-  const Chain* chain() const noexcept {
-    if (PyDict_GetItemWithError(dict.get(), names.query) != nullptr) return nullptr;
-    return as_chain(get(names.chain));
-  }
-};
-
 PyObject* call_original(RecordedMethod* method, PyObject* const* args, std::size_t flags, PyObject* kwnames) {
   return compat::vectorcall(method->original, args, flags, kwnames);
 }
@@ -101,9 +82,9 @@ PyRef on_manager(RecordedMethod* method, PyObject* const* args, std::size_t coun
   PyTypeObject* querysets = queryset_class_of(Py_TYPE(args[0]));
   if (querysets == nullptr) return PyRef();
   const Attributes manager(args[0]);
-  PyObject* model = manager.dict ? manager.get(names.model) : Py_None;
-  if (model == Py_None || PyDict_GetItemWithError(manager.dict.get(), names.get_queryset) != nullptr ||
-      PyDict_GetItemWithError(manager.dict.get(), names.queryset_class) != nullptr) {
+  PyObject* model = manager ? manager.get(names.model) : Py_None;
+  if (model == Py_None || manager.find(names.get_queryset) != nullptr ||
+      manager.find(names.queryset_class) != nullptr) {
     return PyRef();
   }
   PyObject* hints = manager.get(names.hints);
@@ -157,8 +138,7 @@ bool knows_something(const Attributes& attributes) {
 
 PyRef attempt_for(PyObject* queryset, const Attributes& attributes, const Node& node, PyObject* const* values,
                   PyObject* alias) {
-  const bool knows = node.step().method != Method::count && node.step().method != Method::exists &&
-                     knows_something(attributes);
+  const bool knows = !gives_numbers(node.step().method) && knows_something(attributes);
   for (const auto& plan : node.plans) {
     if (knows && !plan->knows_related) return PyRef();
   }
@@ -183,34 +163,36 @@ PyRef end_of_chain(RecordedMethod* method, PyObject* queryset, const Attributes&
   Values values;
   const std::shared_ptr<Node> node = chain.node->find(call, values);
   if (!node) return PyRef();
-  std::vector<PyObject*> pointers(chain.values, chain.values + Py_SIZE(&chain));
-  for (const PyRef& value : values) pointers.push_back(value.get());
-  const PyRef list = attempt_for(queryset, attributes, *node, pointers.data(), nullptr);
+  std::vector<PyObject*> pointers;
+  if (!values.empty()) {
+    pointers.assign(chain.values, chain.values + Py_SIZE(&chain));
+    for (const PyRef& value : values) pointers.push_back(value.get());
+  }
+  const PyRef list =
+      attempt_for(queryset, attributes, *node, values.empty() ? chain.values : pointers.data(), nullptr);
   PyRef answer = list ? answer_of(method->method, list.get()) : PyRef();
   if (answer) ++recorder().hits;
   return answer;
 }
 
 // The proven step as a queryset; null without an error: it's for Python to do.
-PyRef take_step(PyObject* queryset, const Attributes& attributes, const Chain& chain, const Call& call) {
+PyRef take_step(PyObject* queryset, Attributes& attributes, const Chain& chain, const Call& call) {
   if (!chain.node->is_current()) return PyRef();
   Values values;
   const std::shared_ptr<Node> node = chain.node->find(call, values);
   if (!node || node->state != NodeState::proven) return PyRef();
   const PyRef longer = make_chain(node, &chain, values);
   if (!longer) return PyRef();
-  PyObject* dict = attributes.dict.get();
   // Django's filter() takes the mark off the queryset that it's called on.
-  if (call.late && PyDict_SetItem(dict, names.defer_next, Py_False) < 0) return PyRef();
-  PyObject* cloning = PyDict_GetItemWithError(dict, names.cloning);
+  if (call.late && !attributes.set(names.defer_next, Py_False)) return PyRef();
+  PyObject* cloning = attributes.find(names.cloning);
   if (cloning == nullptr || cloning == Py_True) {
-    return new_queryset(Py_TYPE(queryset), longer.get(), dict, nullptr, nullptr, nullptr, false);
+    return new_queryset(Py_TYPE(queryset), longer.get(), &attributes, nullptr, nullptr, nullptr, false);
   }
   // Django 6.1: this queryset is changed in place for now.
-  if (PyDict_SetItem(dict, names.chain, longer.get()) < 0 ||
-      PyDict_SetItem(dict, names.sticky, Py_False) < 0 ||
-      (node->fields && PyDict_SetItem(dict, names.fields, node->fields.get()) < 0) ||
-      (node->iterable_class && PyDict_SetItem(dict, names.iterable_class, node->iterable_class.get()) < 0)) {
+  if (!attributes.set(names.chain, longer.get()) || !attributes.set(names.sticky, Py_False) ||
+      (node->fields && !attributes.set(names.fields, node->fields.get())) ||
+      (node->iterable_class && !attributes.set(names.iterable_class, node->iterable_class.get()))) {
     return PyRef();
   }
   return PyRef::borrow(queryset);
@@ -246,9 +228,10 @@ bool has_no_chain(PyObject* queryset) noexcept {
 PyObject* on_queryset(RecordedMethod* method, PyObject* const* args, std::size_t flags, PyObject* kwnames) {
   const std::size_t count = static_cast<std::size_t>(PyVectorcall_NARGS(flags));
   PyObject* queryset = args[0];
-  if (has_no_chain(queryset)) return call_original(method, args, flags, kwnames);
-  const Attributes attributes(queryset);
-  const Chain* chain = attributes.dict ? attributes.chain() : nullptr;
+  if (recorded_shape(Py_TYPE(queryset)) == nullptr && has_no_chain(queryset))
+    return call_original(method, args, flags, kwnames);
+  Attributes attributes(queryset);
+  const Chain* chain = attributes ? attributes.chain() : nullptr;
   const Plainness plainness =
       chain == nullptr || !recorder().face.is_on ? Plainness::none : plainness_of(Py_TYPE(queryset));
   if (plainness == Plainness::none) return call_original(method, args, flags, kwnames);
@@ -256,7 +239,8 @@ PyObject* on_queryset(RecordedMethod* method, PyObject* const* args, std::size_t
   Call call{method->method, attributes.is_true(names.sticky), false, args + 1, count - 1, kwnames};
   const bool is_evaluated = attributes.get(names.result_cache) != Py_None;
   if (ends_chain(method->method)) {
-    if (is_evaluated && method->method != Method::get) return call_original(method, args, flags, kwnames);
+    if (is_evaluated && method->method != Method::get && method->method != Method::aggregate)
+      return call_original(method, args, flags, kwnames);
     if (plainness != Plainness::entirely) {
       return hand_over(recorder().face.aside, method, args, count, kwnames).release();
     }
@@ -356,7 +340,7 @@ PyObject* get_query(PyObject* self, PyObject* queryset, PyObject*) {
     return self;
   }
   const Attributes attributes(queryset);
-  if (attributes.dict && attributes.chain() != nullptr) {
+  if (attributes && attributes.chain() != nullptr) {
     return PyObject_CallFunctionObjArgs(recorder().face.materialise.get(), queryset, nullptr);
   }
   PyErr_Format(PyExc_AttributeError, "'%.100s' object has no attribute '_query'", Py_TYPE(queryset)->tp_name);
@@ -389,7 +373,7 @@ bool HeldCall::hold(Method method, PyObject* args, PyObject* kwargs, bool sticky
 
 PyRef rows_of(PyObject* queryset, PyObject* alias) {
   const Attributes attributes(queryset);
-  const Chain* chain = attributes.dict ? attributes.chain() : nullptr;
+  const Chain* chain = attributes ? attributes.chain() : nullptr;
   if (chain == nullptr || !recorder().face.is_on || !chain->node->is_current()) return PyRef();
   PyObject* mode = recorder().default_mode.get();
   if (attributes.is_true(names.for_write) || attributes.get(names.policy) != Py_None ||
@@ -405,7 +389,7 @@ PyRef rows_of(PyObject* queryset, PyObject* alias) {
 PyRef end_of(PyObject* queryset, PyObject* longer, PyObject* alias) {
   const Attributes attributes(queryset);
   const Chain* chain = as_chain(longer);
-  if (!attributes.dict || chain == nullptr || !is_plain_read(attributes) || !chain->node->is_current())
+  if (!attributes || chain == nullptr || !is_plain_read(attributes) || !chain->node->is_current())
     return PyRef();
   const PyRef list = attempt_for(queryset, attributes, *chain->node, chain->values, alias);
   PyRef answer = list ? answer_of(chain->node->step().method, list.get()) : PyRef();

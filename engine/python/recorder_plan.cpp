@@ -132,21 +132,24 @@ bool Plan::make_key(PyObject* const* values, PyObject* connection, std::string& 
   return made;
 }
 
-PyRef Plan::look_up(const std::string& at, const Ground& ground, PyObject* mode) const {
-  thread_local std::string kept;
-  std::string bytes;
-  std::swap(bytes, kept);
+PyRef Plan::look_up(const std::string& at, const Ground& ground, PyObject* connection, PyObject* mode) const {
+  struct Room {
+    std::string bytes;
+    Entry entry;
+  };
+  thread_local Room kept;
+  Room room;  // what makes results may come back here
+  std::swap(room, kept);
+  const Entry& entry = room.entry;
   PyRef made;
-  if (ground.store->get(at, bytes)) {
-    const std::optional<Entry> entry = parse_entry(bytes);
-    if (entry && entry->head.fingerprint == fingerprint &&
-        ground.table->unchanged(entry->head.epoch, entry->head.dependencies, entry->head.versions)) {
-      made = building != nullptr ? building->build_from(entry->rows, alias.get(), mode)
-                                 : tuples_of(decode_rows(entry->rows));
-      if (!made && PyErr_Occurred() != nullptr && is_malformed()) ground.store->erase(at);
-    }
+  if (ground.store->get(at, room.bytes) && parse_entry(room.bytes, room.entry) &&
+      entry.head.fingerprint == fingerprint &&
+      ground.table->unchanged(entry.head.epoch, entry.head.dependencies, entry.head.versions)) {
+    made = building != nullptr ? building->build_from(entry.rows, {alias.get(), mode, connection})
+                               : tuples_of(decode_rows(entry.rows));
+    if (!made && PyErr_Occurred() != nullptr && is_malformed()) ground.store->erase(at);
   }
-  std::swap(bytes, kept);
+  std::swap(room, kept);
   return made;
 }
 

@@ -68,7 +68,7 @@ class Plan {
   bool append_parameters(PyObject* const* values, PyObject* connection, Encoder& encoder) const;
 
   // The result as a list from the entry of that key, if it counts; null without an error: it doesn't.
-  PyRef look_up(const std::string& at, const Ground& ground, PyObject* mode) const;
+  PyRef look_up(const std::string& at, const Ground& ground, PyObject* connection, PyObject* mode) const;
 };
 
 }  // namespace cache_me::python

@@ -89,6 +89,7 @@ void Node::forget_all() {
     dropped.pop_back();
     for (auto& [hash, child] : std::exchange(node->children_, {})) dropped.push_back(std::move(child));
     const auto plans = std::exchange(node->plans, {});
+    const auto prefetches = std::exchange(node->prefetches, {});  // which hold nodes, too
   }
 }
 

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "recorder_plan.hpp"
+#include "recorder_prefetch.hpp"
 #include "recorder_value.hpp"
 
 namespace cache_me::python {
@@ -41,12 +42,18 @@ enum class Method : std::uint8_t {
   exists,
   first,
   last,
+  aggregate,
   // Not recorded; it is only told of.
   other,
 };
 
 inline bool ends_chain(Method method) noexcept {
   return method >= Method::get;
+}
+
+// Methods that ask for a single row.
+inline bool gives_numbers(Method method) noexcept {
+  return method == Method::count || method == Method::exists || method == Method::aggregate;
 }
 
 struct Step {
@@ -59,7 +66,7 @@ struct Step {
   Taking taking() const noexcept {
     return {method != Method::filter && method != Method::exclude && method != Method::get &&
                 method != Method::slice,
-            late};
+            late, method == Method::aggregate};
   }
 };
 
@@ -112,6 +119,9 @@ class Node : public std::enable_shared_from_this<Node> {
   PyRef fields;  // of querysets of this shape: _fields and _iterable_class, if a step set them
   PyRef iterable_class;
   std::vector<std::shared_ptr<const Plan>> plans;  // one for each database's alias
+  // Of a root alone: of the model's instances; and what Python notes of them.
+  std::vector<std::shared_ptr<const Prefetch>> prefetches;
+  PyRef notes;
 
  private:
   const PyRef model_;

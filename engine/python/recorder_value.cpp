@@ -5,6 +5,7 @@
 
 #include "compat.hpp"
 #include "compat_datetime.hpp"
+#include "recorder_aggregate.hpp"
 #include "row_codec_types.hpp"
 
 namespace cache_me::python {
@@ -45,26 +46,6 @@ bool asks_for_members(PyObject* name) noexcept {
   const char* words = PyUnicode_AsUTF8AndSize(name, &size);
   if (words == nullptr) return refuse();
   return size > 4 && std::memcmp(words + size - 4, "__in", 4) == 0;
-}
-
-// The members in their order, each once, as Django's own set of them; and their kind. Null: refused.
-PyRef snapshot(PyObject* container, ValueKind& kind) {
-  const PyRef all = PyRef::steal(PySequence_Tuple(container));
-  if (!all) return PyRef();
-  const Py_ssize_t size = PyTuple_GET_SIZE(all.get());
-  if (size == 0 || static_cast<std::size_t>(size) > kMostMembers) return PyRef();
-  kind = plain_kind(PyTuple_GET_ITEM(all.get(), 0));
-  if (kind != ValueKind::integer && kind != ValueKind::text && kind != ValueKind::uuid) return PyRef();
-  for (Py_ssize_t i = 1; i < size; ++i) {
-    if (plain_kind(PyTuple_GET_ITEM(all.get(), i)) != kind) return PyRef();
-  }
-  const PyRef once = PyRef::steal(PyDict_New());
-  for (Py_ssize_t i = 0; once && i < size; ++i) {
-    if (PyDict_SetItem(once.get(), PyTuple_GET_ITEM(all.get(), i), Py_None) < 0) return PyRef();
-  }
-  if (!once || PyDict_GET_SIZE(once.get()) == size) return once ? PyRef::borrow(all.get()) : PyRef();
-  const PyRef keys = PyRef::steal(PyDict_Keys(once.get()));
-  return keys ? PyRef::steal(PyList_AsTuple(keys.get())) : PyRef();
 }
 
 bool is_instance(PyObject* value) noexcept {
@@ -109,6 +90,25 @@ PyRef key_of_instance(PyObject* instance, PyObject* attribute) {
   return PyRef::borrow(PyDict_GetItemWithError(dict.get(), attribute));
 }
 
+PyRef members_of(PyObject* container, ValueKind& kind) {
+  const PyRef all = PyRef::steal(PySequence_Tuple(container));
+  if (!all) return PyRef();
+  const Py_ssize_t size = PyTuple_GET_SIZE(all.get());
+  if (size == 0 || static_cast<std::size_t>(size) > kMostMembers) return PyRef();
+  kind = plain_kind(PyTuple_GET_ITEM(all.get(), 0));
+  if (kind != ValueKind::integer && kind != ValueKind::text && kind != ValueKind::uuid) return PyRef();
+  for (Py_ssize_t i = 1; i < size; ++i) {
+    if (plain_kind(PyTuple_GET_ITEM(all.get(), i)) != kind) return PyRef();
+  }
+  const PyRef once = PyRef::steal(PyDict_New());
+  for (Py_ssize_t i = 0; once && i < size; ++i) {
+    if (PyDict_SetItem(once.get(), PyTuple_GET_ITEM(all.get(), i), Py_None) < 0) return PyRef();
+  }
+  if (!once || PyDict_GET_SIZE(once.get()) == size) return once ? PyRef::borrow(all.get()) : PyRef();
+  const PyRef keys = PyRef::steal(PyDict_Keys(once.get()));
+  return keys ? PyRef::steal(PyList_AsTuple(keys.get())) : PyRef();
+}
+
 bool init_recorder_values() {
   PyDateTime_IMPORT;
   classes.connector = PyUnicode_InternFromString("connector");
@@ -151,6 +151,13 @@ ValueKind plain_kind(PyObject* value) noexcept {
 }
 
 bool hash_argument(PyObject* value, PyObject* name, Taking taking, std::uint64_t& hash) {
+  if (taking.aggregates) {
+    Aggregate aggregate;
+    if (!read_aggregate(value, aggregate)) return false;
+    mix(hash, address(aggregate.type) ^ (aggregate.distinct ? 1u : 0u));
+    mix(hash, static_cast<std::uint64_t>(PyObject_Hash(aggregate.source)));
+    return true;
+  }
   if (is_constant(value, taking)) {
     mix(hash, PyUnicode_Check(value) ? static_cast<std::uint64_t>(PyObject_Hash(value)) : address(value));
     return true;
@@ -182,6 +189,15 @@ bool hash_argument(PyObject* value, PyObject* name, Taking taking, std::uint64_t
 
 Argument make_argument(PyObject* value, PyObject* name, Taking taking, PyObject* model) {
   Argument argument;
+  if (taking.aggregates) {
+    Aggregate aggregate;
+    if (!read_aggregate(value, aggregate)) return argument;
+    argument.kind = ValueKind::aggregate;
+    argument.what = PyRef::borrow(aggregate.type);
+    argument.names.push_back(PyRef::borrow(aggregate.source));
+    argument.distinct = aggregate.distinct;
+    return argument;
+  }
   if (is_constant(value, taking)) {
     argument.kind = ValueKind::constant;
     argument.what = PyRef::borrow(value);
@@ -190,7 +206,7 @@ Argument make_argument(PyObject* value, PyObject* name, Taking taking, PyObject*
   argument.kind = plain_kind(value);
   if (argument.kind != ValueKind::refused) return argument;
   if (is_container(value)) {
-    if (asks_for_members(name) && snapshot(value, argument.member)) argument.kind = ValueKind::members;
+    if (asks_for_members(name) && members_of(value, argument.member)) argument.kind = ValueKind::members;
     PyErr_Clear();
     return argument;
   }
@@ -227,10 +243,16 @@ bool take(const Argument& argument, PyObject* value, Taking taking, Values& valu
       if (value == argument.what.get()) return true;
       return PyUnicode_CheckExact(value) && PyUnicode_CheckExact(argument.what.get()) &&
              PyUnicode_Compare(value, argument.what.get()) == 0;
+    case ValueKind::aggregate: {
+      Aggregate aggregate;
+      return read_aggregate(value, aggregate) && aggregate.type == argument.what.get() &&
+             aggregate.distinct == argument.distinct &&
+             PyUnicode_Compare(aggregate.source, argument.names.front().get()) == 0;
+    }
     case ValueKind::members: {
       if (!is_container(value)) return false;
       ValueKind member = ValueKind::refused;
-      PyRef members = snapshot(value, member);
+      PyRef members = members_of(value, member);
       if (!members || member != argument.member) return refuse();
       values.push_back(std::move(members));
       return true;
@@ -268,7 +290,10 @@ bool take(const Argument& argument, PyObject* value, Taking taking, Values& valu
 }
 
 std::size_t values_of(const Argument& argument, Taking taking) noexcept {
-  if (argument.kind == ValueKind::constant || argument.kind == ValueKind::refused) return 0;
+  if (argument.kind == ValueKind::constant || argument.kind == ValueKind::refused ||
+      argument.kind == ValueKind::aggregate) {
+    return 0;
+  }
   if (argument.kind == ValueKind::instance) return taking.late ? 1 : 2;
   if (argument.kind != ValueKind::tree) return 1;
   std::size_t count = 0;
@@ -280,6 +305,8 @@ PyRef give_back(const Argument& argument, Taking taking, PyObject* const*& next)
   switch (argument.kind) {
     case ValueKind::constant:
       return PyRef::borrow(argument.what.get());
+    case ValueKind::aggregate:
+      return make_aggregate(argument.what.get(), argument.names.front().get(), argument.distinct);
     case ValueKind::instance: {
       if (taking.late) return PyRef::borrow(*next++);
       PyObject* key = *next++;

@@ -27,18 +27,20 @@ enum class ValueKind : std::uint8_t {
   aware_datetime,
   time,
   duration,
-  instance,  // of a model, for its primary key
-  members,   // of an IN: one value, the tuple of them
-  tree,      // a Q of plain pairs, joined by AND
+  instance,   // of a model, for its primary key
+  members,    // of an IN: one value, the tuple of them
+  tree,       // a Q of plain pairs, joined by AND
+  aggregate,  // a constant: a function of one column
 };
 
 struct Argument {
   ValueKind kind = ValueKind::refused;
-  PyRef what;                               // the constant; the instance's class; the class Q
+  PyRef what;                               // the constant; the instance's or aggregate's class; the class Q
   ValueKind member = ValueKind::refused;    // of what kind members are
   PyRef attribute;                          // of an instance: where its primary key is
   ValueKind key_kind = ValueKind::refused;  // and of what kind that is
-  std::vector<PyRef> names;                 // of a tree
+  std::vector<PyRef> names;                 // of a tree; an aggregate's column
+  bool distinct = false;                    // of an aggregate
   std::vector<Argument> leaves;             // of a tree
 };
 
@@ -46,6 +48,7 @@ struct Argument {
 struct Taking {
   bool text_names = false;  // text is a constant
   bool late = false;        // instances are asked for their keys when the query is evaluated
+  bool aggregates = false;  // aggregates are constants, and all that is taken
 };
 
 // An IN of more is Django's.
@@ -58,6 +61,10 @@ bool init_recorder_values();
 // Django's Model and Q; and `key_name(model, lookup, class)`, which gives the name of an instance's primary
 // key where an instance may stand for it, or None.
 void set_value_classes(PyRef model, PyRef tree, PyRef key_name);
+
+// The members of a list, tuple or set in their order, each once, as Django's own set of them; and their kind.
+// Null: refused (an error may be set).
+PyRef members_of(PyObject* container, ValueKind& kind);
 
 // Of a value that stands alone: never members, tree or instance.
 ValueKind plain_kind(PyObject* value) noexcept;

@@ -24,6 +24,24 @@ class Watches {
     classes_.push_back({std::move(type), version});
   }
 
+  // For the cyclic collector: what is watched may lead back to whoever watches.
+  int visit(visitproc visit, void* arg) const {
+    for (const Entry& entry : entries_) {
+      Py_VISIT(entry.dict.get());
+      Py_VISIT(entry.name.get());
+      Py_VISIT(entry.value.get());
+    }
+    for (const Class& one : classes_) Py_VISIT(one.type.get());
+    return 0;
+  }
+  void clear() {
+    // Taken out first: letting go may run code that comes back here.
+    const std::vector<Entry> entries = std::move(entries_);
+    const std::vector<Class> classes = std::move(classes_);
+    entries_.clear();
+    classes_.clear();
+  }
+
   // Never sets an error.
   bool hold() const noexcept {
     for (const Entry& entry : entries_) {

@@ -52,8 +52,7 @@ bool ResultPlan::takes(const RowsHead& head) const {
   return false;
 }
 
-PyRef ResultPlan::build_from(std::string_view bytes, PyObject* database, PyObject* mode) const {
-  const Batch batch{database, mode};
+PyRef ResultPlan::build_from(std::string_view bytes, const Batch& batch) const {
   if (const auto decoded = decoded_cache().get(bytes)) {
     if (!takes(decoded->head())) return PyRef();
     RowBuffer fresh(0);

@@ -12,8 +12,9 @@ namespace cache_me::python {
 
 // What is the same for all rows of a batch.
 struct Batch {
-  PyObject* database;  // Django's alias
-  PyObject* mode;      // Django's fetch mode; null before 6.1
+  PyObject* database;              // Django's alias
+  PyObject* mode;                  // Django's fetch mode; null before 6.1
+  PyObject* connection = nullptr;  // Django's, where values are converted for it
 };
 
 // Never changed once it is made, so that threads may share it. All functions need the GIL (or an attached
@@ -26,7 +27,7 @@ class ResultPlan {
   PyRef build(PyObject* rows, PyObject* database, PyObject* mode) const;
 
   // The same from a rows blob; ValueError for bytes that are no rows of this plan.
-  PyRef build_from(std::string_view bytes, PyObject* database, PyObject* mode) const;
+  PyRef build_from(std::string_view bytes, const Batch& batch) const;
 
  protected:
   explicit ResultPlan(std::size_t columns) : columns_(columns) {}

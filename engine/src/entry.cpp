@@ -1,6 +1,7 @@
 #include "cache_me/entry.hpp"
 
 #include <cstring>
+#include <utility>
 
 namespace cache_me {
 namespace {
@@ -26,11 +27,10 @@ T take(std::string_view& bytes) {
   return value;
 }
 
-std::vector<std::uint64_t> take_all(std::string_view& bytes, std::size_t count) {
-  std::vector<std::uint64_t> values(count);
+void take_all(std::string_view& bytes, std::size_t count, std::vector<std::uint64_t>& values) {
+  values.resize(count);
   if (count != 0) std::memcpy(values.data(), bytes.data(), count * sizeof(std::uint64_t));
   bytes.remove_prefix(count * sizeof(std::uint64_t));
-  return values;
 }
 
 }  // namespace
@@ -45,17 +45,21 @@ void append_entry_head(std::string& out, std::uint64_t fingerprint, std::uint64_
   append_all(out, versions);
 }
 
-std::optional<Entry> parse_entry(std::string_view bytes) {
-  if (bytes.size() < kFixed || take<std::uint32_t>(bytes) != kEntryMagic) return std::nullopt;
+bool parse_entry(std::string_view bytes, Entry& entry) {
+  if (bytes.size() < kFixed || take<std::uint32_t>(bytes) != kEntryMagic) return false;
   const std::size_t count = take<std::uint32_t>(bytes);
-  Entry entry;
   entry.head.fingerprint = take<std::uint64_t>(bytes);
   entry.head.epoch = take<std::uint64_t>(bytes);
-  if (count > bytes.size() / (2 * sizeof(std::uint64_t))) return std::nullopt;
-  entry.head.dependencies = take_all(bytes, count);
-  entry.head.versions = take_all(bytes, count);
+  if (count > bytes.size() / (2 * sizeof(std::uint64_t))) return false;
+  take_all(bytes, count, entry.head.dependencies);
+  take_all(bytes, count, entry.head.versions);
   entry.rows = bytes;
-  return entry;
+  return true;
+}
+
+std::optional<Entry> parse_entry(std::string_view bytes) {
+  Entry entry;
+  return parse_entry(bytes, entry) ? std::optional(std::move(entry)) : std::nullopt;
 }
 
 }  // namespace cache_me

@@ -81,10 +81,12 @@ void Md5::append_hex(std::string& out) const {
   copy.update({reinterpret_cast<const char*>(&bits), sizeof bits});
   static constexpr char kDigits[] = "0123456789abcdef";
   const auto* bytes = reinterpret_cast<const unsigned char*>(copy.state_.data());
+  char digits[32];
   for (std::size_t i = 0; i < 16; ++i) {
-    out.push_back(kDigits[bytes[i] >> 4]);
-    out.push_back(kDigits[bytes[i] & 15]);
+    digits[2 * i] = kDigits[bytes[i] >> 4];
+    digits[2 * i + 1] = kDigits[bytes[i] & 15];
   }
+  out.append(digits, sizeof digits);
 }
 
 }  // namespace cache_me

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 // The protocol and why it holds
@@ -302,11 +303,21 @@ bool VersionTable::unchanged(std::uint64_t epoch, std::span<const Dependency> de
   if (epoch != epoch_ || versions.size() != dependencies.size() || !usable()) return false;
   if (carries_intent(dependencies)) return false;
   const std::uint64_t floor = header_->floor.load(std::memory_order_acquire);
+  const std::atomic<std::uint64_t>* const slots = slots_;
+  const std::uint64_t mask = slot_mask_;
+  const Dependency* const asked = dependencies.data();
+  const std::uint64_t* const recorded = versions.data();
+  std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
   for (std::size_t position = 0; position < dependencies.size(); ++position) {
-    const std::uint64_t now = std::max(slot(dependencies[position]).load(std::memory_order_acquire), floor);
-    if (now != versions[position] || now > not_younger_than) return false;
+    const std::uint64_t now = slots[asked[position] & mask].load(std::memory_order_acquire);
+    const std::uint64_t before = recorded[position];
+    if (now != before && std::max(now, floor) != before) return false;
+    least = std::min(least, before);
   }
-  return true;
+  if (least < floor) return false;
+  return not_younger_than == std::numeric_limits<std::uint64_t>::max() ||
+         std::all_of(versions.begin(), versions.end(),
+                     [&](std::uint64_t version) { return version <= not_younger_than; });
 }
 
 // --- Writing ---

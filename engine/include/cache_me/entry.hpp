@@ -36,7 +36,11 @@ struct Entry {
 void append_entry_head(std::string& out, std::uint64_t fingerprint, std::uint64_t epoch,
                        std::span<const std::uint64_t> dependencies, std::span<const std::uint64_t> versions);
 
-// The entry in `bytes`, or nothing if they are no entry. Pure; never reads outside.
+// The entry in `bytes`, into `entry`, whose room is used again. False: they are no entry. Never reads
+// outside.
+bool parse_entry(std::string_view bytes, Entry& entry);
+
+// The same, or nothing.
 std::optional<Entry> parse_entry(std::string_view bytes);
 
 }  // namespace cache_me

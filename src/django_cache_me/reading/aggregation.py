@@ -8,6 +8,7 @@ execution of this thread, and that one is answered with the row as the driver ga
 from __future__ import annotations
 
 import functools
+import itertools
 import threading
 from typing import Any, Callable
 
@@ -16,10 +17,12 @@ from django.db.models import QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 from django.db.models.sql.constants import SINGLE
 
+from .. import _engine
 from .admission import admitted
 from .capturing import Captured, is_capturing
-from .layout import driver_layout
+from .layout import driver_layout, is_djangos
 from .lookup import Question, footing_for
+from .parameters import Unlearnable
 from .policy import Plan
 
 
@@ -96,3 +99,43 @@ def _row(compiler: Any, execute: Callable[..., Any], plan: Plan, label: str) -> 
     )
     rows = question.answer()
     return rows[0] if rows else None
+
+
+def aggregate_plan(compiler: Any) -> _engine.AggregatePlan:
+    """How the row that ``compiler`` asks for becomes what ``aggregate()`` gives; raises Unlearnable.
+
+    Django converts the driver's row by the expressions' own converters, and names its values by the aliases.
+    """
+    selected = compiler.query.annotation_select
+    if compiler.select is not None and len(selected) != len(compiler.select):  # None: around a subquery
+        raise Unlearnable("columns")
+    has_composites = getattr(compiler, "has_composite_fields", None)  # Django 5.2+
+    if has_composites is not None and has_composites(selected.values()):
+        raise Unlearnable("columns")
+    conversions = Conversions(list(selected.values()))
+    if not all(map(is_djangos, itertools.chain.from_iterable(conversions(compiler.connection)))):
+        raise Unlearnable("own_conversions")
+    return _engine.AggregatePlan(list(selected.items()), conversions, _CONVERSIONS)
+
+
+_CONVERSIONS = "_cache_me_conversions"
+_MOST_CONVERSIONS = 1024
+
+
+class Conversions:
+    """The converters of the columns of one shape, for each connection: kept there, for some hold it."""
+
+    def __init__(self, expressions: list[Any]) -> None:
+        self.expressions = expressions
+
+    def __call__(self, connection: Any) -> list[list[Any]]:
+        """As Django's ``SQLCompiler.get_converters``."""
+        made = [
+            [*connection.ops.get_db_converters(one), *one.get_db_converters(connection)]
+            for one in self.expressions
+        ]
+        kept = connection.__dict__.setdefault(_CONVERSIONS, {})
+        if len(kept) >= _MOST_CONVERSIONS:
+            kept.clear()
+        kept[self] = made
+        return made

@@ -176,23 +176,27 @@ def _related(info: dict[str, Any], select: Any, models: list[type[Model]]) -> _D
     if info.get("from_parent"):
         raise _Unknown
     description = _object(info, select, models)
-    local = _cache_name(info["local_setter"])
+    local = _name_of_setter(info["local_setter"])
     remote = None
     if info["reverse"] or info["field"].unique:
-        remote = _cache_name(info["remote_setter"])
+        remote = _name_of_setter(info["remote_setter"])
     return (*description[:7], local, remote)
 
 
-def _cache_name(setter: Any) -> str:
+def _name_of_setter(setter: Any) -> str:
     """Where ``setter``, a field's ``set_cached_value``, puts what it is given."""
     if getattr(setter, "__func__", None) is not FieldCacheMixin.set_cached_value:
         raise _Unknown
-    field = setter.__self__
-    # Django 5.1 made an attribute of the method.
-    name = field.get_cache_name() if not hasattr(FieldCacheMixin, "cache_name") else field.cache_name
+    name = cache_name_of(setter.__self__)
     if not isinstance(name, str):
         raise _Unknown
     return name
+
+
+def cache_name_of(field: Any) -> Any:
+    """The name of a relation's side in ``fields_cache`` and ``_prefetched_objects_cache``."""
+    # Django 5.1 made an attribute of the method.
+    return field.get_cache_name() if not hasattr(FieldCacheMixin, "cache_name") else field.cache_name
 
 
 def _primary_key_name(model: Any) -> str:

@@ -73,12 +73,17 @@ def ground_of(wrapper: BaseDatabaseWrapper) -> _engine.Ground | None:
     for dictionary, name, value, equal in identity_watched:
         ground.watch(dictionary, name, value, absent=value is None and name not in dictionary, equal=equal)
     ground.watch(vars(select), "_stores", select._stores)
-    ground.watch(select._stores, (select.SHARED_MEMORY, identity.database), store)
-    ground.watch(shared_memory._opened, (where.entries, where.size), entries)
+    ground.watch(select._stores, _own_key(select._stores, (select.SHARED_MEMORY, identity.database)), store)
+    ground.watch(shared_memory._opened, _own_key(shared_memory._opened, (where.entries, where.size)), entries)
     ground.watch(vars(store), "_table", table)
     ground.watch_class(type(wrapper))
     wrapper.__dict__[GROUND] = ground
     return ground if ground.holds() else None
+
+
+def _own_key(dictionary: dict[Any, Any], key: Any) -> Any:
+    """The very object that is the key there: it is found without a comparison of texts."""
+    return next((own for own in list(dictionary) if own == key), key)
 
 
 def _settings_watched() -> list[tuple[Any, str, Any]]:

@@ -15,7 +15,7 @@ def key_name(model: Any, lookup: str, cls: Any) -> str | None:
     Only for relations whose every column holds a simple primary key: no ``to_field``, no composite key, no
     primary key that is itself a foreign key.
     """
-    if not _has_simple_key(cls):
+    if not has_simple_key(cls):
         return None
     path = lookup.split(LOOKUP_SEP)
     if path[-1] == "exact":
@@ -29,7 +29,7 @@ def key_name(model: Any, lookup: str, cls: Any) -> str | None:
         if not field.is_relation or field.related_model is None:
             return None
         model = field.related_model
-    if not isinstance(field, (ForeignKey, ManyToManyField)) or not _has_simple_key(model):
+    if not isinstance(field, (ForeignKey, ManyToManyField)) or not has_simple_key(model):
         return None
     if isinstance(field, ForeignKey) and field.target_field is not model._meta.pk:
         return None
@@ -45,7 +45,7 @@ def key_name(model: Any, lookup: str, cls: Any) -> str | None:
     return str(cls._meta.pk.attname)
 
 
-def _has_simple_key(model: Any) -> bool:
+def has_simple_key(model: Any) -> bool:
     key = model._meta.pk
     if key is None or key.remote_field is not None or len(getattr(model._meta, "pk_fields", [key])) != 1:
         return False

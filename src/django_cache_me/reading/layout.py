@@ -168,7 +168,7 @@ def convert(compiler: Any, rows: Iterable[Any], converters: Converters) -> list[
 
 def _first_own(converters: list[Any]) -> int:
     for index, converter in enumerate(converters):
-        if not _is_djangos(converter):
+        if not is_djangos(converter):
             return index
     return len(converters)
 
@@ -177,7 +177,7 @@ def _first_own(converters: list[Any]) -> int:
 _PLAIN = ("django.db.backends.", "django.db.models.", "django.contrib.postgres.")
 
 
-def _is_djangos(converter: Any) -> bool:
+def is_djangos(converter: Any) -> bool:
     """Whether a converter is Django's, and shaped by nothing of the project's own.
 
     Bound methods of a field ask the field: a subclass, a ``decoder``, or an array of custom fields may make
@@ -200,7 +200,7 @@ def _is_plain(owner: Any) -> bool:
     if base_field is None:
         return True
     converter = getattr(base_field, "from_db_value", None)
-    return converter is None or _is_djangos(converter)
+    return converter is None or is_djangos(converter)
 
 
 def _is_range_field(field: Any) -> bool:

@@ -25,6 +25,7 @@ from ..databases.identity import identity_of
 from ..databases.statements import read_script
 from ..registry import cache_me_registry
 from . import probes as values_to_try
+from .aggregation import aggregate_plan
 from .building import building_plan, loads_all, may_build
 from .capturing import capture
 from .gaps import gaps_of
@@ -59,7 +60,7 @@ def consider(queryset: Any, chain: Any, alias: str) -> None:
     if node.is_refused or not node.is_current:
         return
     known = node.plan_whose(alias)
-    if known is not None and not _is_of_others(known, alias):
+    if known is not None and not is_of_others(known, alias):
         return  # it was a miss
     node.sights += 1
     if not is_due(node.sights, LEARN_AT) or not lock.acquire(blocking=False):
@@ -74,7 +75,7 @@ def consider(queryset: Any, chain: Any, alias: str) -> None:
         lock.release()
 
 
-def _is_of_others(whose: str, alias: str) -> bool:
+def is_of_others(whose: str, alias: str) -> bool:
     """Whether that database is another one by now (a file was replaced, a setting changed)."""
     ground = connections[alias].__dict__.get(GROUND)
     return ground is not None and ground.whose != whose
@@ -96,7 +97,7 @@ def learn(queryset: Any, chain: Any, alias: str) -> None:
     if ground is None:
         return  # not now
     node, actual = _engine.node_of(chain), _engine.values_of(chain)
-    lesson = _Lesson(queryset, node, alias)
+    lesson = Lesson(type(queryset), queryset.model, node, alias)
     plan = lesson.plan(actual, wrapper, ground)
     if plan is not None:
         node.add_plan(plan)
@@ -106,13 +107,15 @@ def learn(queryset: Any, chain: Any, alias: str) -> None:
 Probed = Tuple[Tuple[Any, ...], Compiled]
 
 
-class _Lesson:
-    def __init__(self, queryset: Any, node: _engine.Node, alias: str) -> None:
-        self.cls = type(queryset)
-        self.model = queryset.model
-        self.node = node
+class Lesson:
+    """A shape whose plan is to be learnt; ``node`` None: one that isn't made of recorded steps."""
+
+    def __init__(self, cls: Any, model: Any, node: Any, alias: str) -> None:
+        self.cls = cls
+        self.model = model
+        self.node: _engine.Node = _engine.root_of(model) if node is None else node
         self.alias = alias
-        self.kinds: list[Kind] = node.values
+        self.kinds: list[Kind] = self.node.values
 
     def compile(self, values: tuple[Any, ...]) -> Compiled:
         """A private replay, compiled. Raises EmptyResultSet, and Unlearnable if nothing is asked."""
@@ -166,6 +169,10 @@ class _Lesson:
             ):
                 raise Unlearnable("other_key")
         watch_options(plan, options)
+        if self.node.method == "aggregate":
+            _, args, kwargs, _, _ = self.node.steps(actual)[-1]
+            for cls in {type(expression) for expression in (*args, *kwargs.values())}:
+                plan.watch_class(cls)
         return plan
 
     def _base(self, values: tuple[Any, ...]) -> Any:
@@ -231,7 +238,7 @@ def encoded_or_none(params: Any) -> Any:
 class _Finder:
     """From compiled probes to a plan."""
 
-    def __init__(self, lesson: _Lesson, wrapper: Any, caching: CachingPlan) -> None:
+    def __init__(self, lesson: Lesson, wrapper: Any, caching: CachingPlan) -> None:
         self.lesson = lesson
         self.wrapper = wrapper
         self.caching = caching
@@ -298,7 +305,10 @@ class _Finder:
     def _outcome(self, first: Compiled) -> tuple[Any, Any, Any]:
         """The layout of its rows, how they become results (None: tuples), whether nobody listens to that."""
         if first.queryset is None:
-            return driver_layout(first.compiler.connection, "single"), None, None
+            layout = driver_layout(first.compiler.connection, "single")
+            if self.lesson.node.method != "aggregate":
+                return layout, None, None
+            return layout, aggregate_plan(first.compiler), None
         iterable = first.queryset._iterable_class
         layout = layout_of(first.compiler)
         if layout.own or layout.driver_rows:

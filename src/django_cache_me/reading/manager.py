@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from django.db.models import QuerySet
@@ -11,8 +12,11 @@ from .callable_twin import callable_manager
 from .explanation import CacheExplanation
 from .policy import NO_CACHE, PERMANENT, Policy
 
+_NUMBERING = "_cache_me_numbering"
+
 
 def install() -> None:
+    _number_managers()
     for name, value in (
         ("cache", cache),
         ("explain_cache", explain_cache),
@@ -20,6 +24,24 @@ def install() -> None:
         ("permanent_cache", property(permanent_cache)),
     ):
         setattr(BaseManager, name, value)
+
+
+def _number_managers() -> None:
+    """Number managers as Django does, but count elsewhere.
+
+    Django counts in an attribute of ``BaseManager``, and makes a manager at each ``category.products``. Then
+    CPython forgets what it has cached of all managers' classes, and gives that up after a thousand times:
+    every use of a manager is slower from then on, those of other packages too.
+    """
+    if getattr(BaseManager._set_creation_counter, _NUMBERING, False):  # type: ignore[attr-defined]
+        return
+    numbers = itertools.count(BaseManager.creation_counter)
+
+    def _set_creation_counter(self: Any) -> None:
+        self.creation_counter = next(numbers)
+
+    setattr(_set_creation_counter, _NUMBERING, True)
+    setattr(BaseManager, "_set_creation_counter", _set_creation_counter)
 
 
 def cache(self: BaseManager[Any], timeout: float | None = None) -> QuerySet[Any]:

@@ -11,9 +11,10 @@ from typing import Any, Callable
 
 from django.db.models import QuerySet
 
+from .. import _engine
 from ..counters import passed
 from ..registry import cache_me_registry
-from . import aggregation, bypass, capturing, iteration, raw, recording
+from . import aggregation, bypass, capturing, iteration, prefetching, raw, recording
 from .admission import admitted
 from .callable_twin import callable_queryset, queryset_with_policy
 from .explanation import explain_cache
@@ -68,12 +69,19 @@ def _fetching(original: Callable[[Any], None]) -> Callable[[Any], None]:
     @functools.wraps(original)
     def _fetch_all(self: Any) -> None:
         if self._result_cache is None:
+            if capturing.under_way and capturing.is_capturing():
+                raise capturing.Captured(queryset=self)
             if self._cache_me_chain is not None and is_recorded(self):
                 self._result_cache = recording.rows(self)
-            elif capturing.under_way and capturing.is_capturing():
-                raise capturing.Captured(queryset=self)
             elif self.model not in others or self._cache_me_policy is not None:
                 self._result_cache = fetch(self)
+        if self._prefetch_related_lookups and not self._prefetch_done and is_recorded(self):
+            if _engine.prefetch(self):
+                self._prefetch_done = True
+            else:
+                original(self)
+                prefetching.consider(self)
+            return
         original(self)  # fetches if nothing was fetched yet; then prefetches related objects
 
     return _fetch_all

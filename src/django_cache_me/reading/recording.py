@@ -18,7 +18,8 @@ from typing import Any, Callable
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import connections, router
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Avg, Count, F, Max, Min, Model, Q, QuerySet, Sum
+from django.db.models.expressions import Star
 from django.db.models.manager import BaseManager, Manager
 from django.db.models.query import ModelIterable
 from django.db.models.signals import post_init, pre_init
@@ -119,7 +120,8 @@ def _install_engine() -> None:
         "ground_of": ground_of,
         "may_hit": may_hit,
         "add_known": _add_known,
-        "queryset_class": _queryset_class,
+        "get_queryset": BaseManager.get_queryset,
+        "getattribute": object.__getattribute__,
         "plainness": _plainness,
         "aside": _by_django,
         "running_loop": asyncio._get_running_loop,
@@ -135,6 +137,9 @@ def _install_engine() -> None:
         "model": Model,
         "tree": Q,
         "key_name": key_name,
+        "aggregates": [cls("name") for cls in (Avg, Count, Max, Min, Sum)],
+        "column": F("name"),
+        "star": Star(),
     }
     queryset_class: Any = QuerySet
     plain = queryset_class(model=None, query=object())
@@ -166,15 +171,6 @@ def switch() -> None:
 # What the engine asks.
 
 
-def _queryset_class(manager_class: Any) -> Any:
-    """The class of the querysets of such managers, if these are made as Django makes them."""
-    if manager_class.get_queryset is not BaseManager.get_queryset:
-        return None
-    if "__getattribute__" in _own_names(manager_class):
-        return None
-    return manager_class._queryset_class
-
-
 def _plainness(cls: Any) -> int:
     """The engine's ``Plainness`` of a class of querysets: how much of it is as Django has it.
 
@@ -190,10 +186,6 @@ def _plainness(cls: Any) -> int:
         return 0
     recorded = (*_STEPS, *ENDING)
     return 2 if all(getattr(cls, name) is QuerySet.__dict__[name] for name in recorded) else 1
-
-
-def _own_names(cls: Any) -> set[str]:
-    return {name for base in cls.__mro__ if base is not object for name in base.__dict__}
 
 
 def _add_known(queryset: Any, instances: list[Any]) -> None:

@@ -30,9 +30,9 @@ Values = Tuple[Any, ...]
 def is_recorded(queryset: Any) -> bool:
     """Whether a queryset has a chain, and no Query beside it that somebody gave it.
 
-    Its ``__dict__`` is left alone where it has none: to ask for that makes Django slower with it ever after.
+    Its ``__dict__`` is left alone: to ask for that makes Django slower with it ever after.
     """
-    return queryset._cache_me_chain is not None and "_query" not in queryset.__dict__
+    return queryset._cache_me_chain is not None and _engine.is_recorded(queryset)
 
 
 def replay(cls: Any, model: Any, node: _engine.Node, values: Values, using: Any, hints: Any) -> Any:
@@ -51,7 +51,7 @@ def replay(cls: Any, model: Any, node: _engine.Node, values: Values, using: Any,
 
 
 #: Methods that end a chain: their answer is no queryset.
-ENDING = frozenset({"get", "count", "exists", "first", "last"})
+ENDING = frozenset({"get", "count", "exists", "first", "last", "aggregate"})
 
 
 def twin_of(queryset: Any) -> Any:
