@@ -31,7 +31,7 @@ def _reads() -> dict[str, Case]:
         "aggregate(), a hit": lambda turn: products.filter(category_id=turn % VARIETY + 1).aggregate(
             mean=Avg("price"), top=Max("stock")
         ),
-        "20 rows with a prefetch of tags, a hit": lambda turn: [
+        "20 rows with a prefetch of tags, two hits": lambda turn: [
             [tag.word for tag in product.tags.all()]
             for product in products.filter(category_id=turn % VARIETY + 1)
             .order_by("pk")[:20]

@@ -38,7 +38,7 @@ void BM_Decode(benchmark::State& state) {
   for (std::int64_t row = 0; row < state.range(0); ++row) append_row(encoder, row);
   for (auto _ : state) {
     Decoder decoder(encoder.bytes());
-    Token token;
+    EncodedValue token;
     while (decoder.next(token)) benchmark::DoNotOptimize(token);
   }
   state.SetItemsProcessed(state.iterations() * state.range(0));

@@ -10,7 +10,7 @@ using namespace cache_me;
 
 namespace {
 
-void append(Encoder& encoder, const Token& token) {
+void append(Encoder& encoder, const EncodedValue& token) {
   switch (token.type) {
     case Type::none:
       return encoder.append_none();
@@ -56,7 +56,7 @@ void append(Encoder& encoder, const Token& token) {
 }
 
 // Integers in a longer form than they need are accepted, and come back in the shortest.
-bool may_shrink(const Token& token) {
+bool may_shrink(const EncodedValue& token) {
   return token.type == Type::int32 || token.type == Type::int64;
 }
 
@@ -67,7 +67,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   RowsHead head;
   Decoder(bytes).read_rows_head(head);
   Decoder decoder(bytes);
-  Token token;
+  EncodedValue token;
   while (true) {
     const std::size_t before = decoder.left();
     if (!decoder.next(token)) break;

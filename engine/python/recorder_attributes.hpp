@@ -25,7 +25,8 @@ struct Attribute {
 };
 
 // The shape of recorded querysets of that class: Django's attributes in the order of its __init__, the chain,
-// and the policy and Query, which most don't have. Null: there's none, for the class isn't known yet, or for good.
+// and the policy and Query, which most don't have. Null: there's none, for the class isn't known yet, or for
+// good.
 const Shape* recorded_shape(PyTypeObject* querysets) noexcept;
 // The same, made if need be. Null without an error: there are too many already.
 const Shape* need_recorded_shape(PyTypeObject* querysets, const std::vector<Attribute>& attributes);

@@ -20,7 +20,7 @@ PyRef malformed() {
   return PyRef();
 }
 
-PyRef make_text(const Token& token) {
+PyRef make_text(const EncodedValue& token) {
   const auto length = static_cast<Py_ssize_t>(token.length);
   switch (token.type) {
     case Type::text_ascii: {
@@ -39,13 +39,13 @@ PyRef make_text(const Token& token) {
   }
 }
 
-PyRef make_big_int(const Token& token) {
+PyRef make_big_int(const EncodedValue& token) {
   const std::string text(token.data);
   return PyRef::steal(PyLong_FromString(text.c_str(), nullptr, 16));
 }
 
 // As uuid.UUID.__init__ does it, which forbids attributes to be set by the ordinary way.
-PyRef make_uuid(const Token& token) {
+PyRef make_uuid(const EncodedValue& token) {
   const CodecTypes& types = codec_types();
   PyRef number = PyRef::steal(
       _PyLong_FromByteArray(reinterpret_cast<const unsigned char*>(token.data.data()), 16, 0, 0));
@@ -65,7 +65,7 @@ PyRef make_uuid(const Token& token) {
 }
 
 // The format's letter, then the bytes.
-PyRef make_memory_view(const Token& token) {
+PyRef make_memory_view(const EncodedValue& token) {
   if (token.data.empty() || (token.data.front() != 'B' && token.data.front() != 'c')) return PyRef();
   const PyRef bytes = PyRef::steal(
       PyBytes_FromStringAndSize(token.data.data() + 1, static_cast<Py_ssize_t>(token.data.size() - 1)));
@@ -119,13 +119,13 @@ PyRef make_time(const Moment& m) {
                                                           PyDateTimeAPI->TimeType));
 }
 
-PyRef make_value(Decoder& decoder, Token& token, int depth);
+PyRef make_value(Decoder& decoder, EncodedValue& token, int depth);
 
-PyRef next_value(Decoder& decoder, Token& token, int depth) {
+PyRef next_value(Decoder& decoder, EncodedValue& token, int depth) {
   return decoder.next(token) ? make_value(decoder, token, depth) : PyRef();
 }
 
-PyRef make_sequence(Decoder& decoder, Token& token, int depth) {
+PyRef make_sequence(Decoder& decoder, EncodedValue& token, int depth) {
   const bool as_list = token.type == Type::list;
   const auto size = static_cast<Py_ssize_t>(token.length);
   PyRef sequence = PyRef::steal(as_list ? PyList_New(size) : PyTuple_New(size));
@@ -141,7 +141,7 @@ PyRef make_sequence(Decoder& decoder, Token& token, int depth) {
   return sequence;
 }
 
-PyRef make_dict(Decoder& decoder, Token& token, int depth) {
+PyRef make_dict(Decoder& decoder, EncodedValue& token, int depth) {
   PyRef dict = PyRef::steal(PyDict_New());
   const std::size_t size = token.length;
   for (std::size_t i = 0; dict && i < size; ++i) {
@@ -153,7 +153,7 @@ PyRef make_dict(Decoder& decoder, Token& token, int depth) {
   return dict;
 }
 
-PyRef make_value(Decoder& decoder, Token& token, int depth) {
+PyRef make_value(Decoder& decoder, EncodedValue& token, int depth) {
   switch (token.type) {
     case Type::none:
       return PyRef::borrow(Py_None);
@@ -263,7 +263,7 @@ PyRef decode_rows(std::string_view bytes) {
 
 PyRef decode_single(std::string_view bytes) {
   Decoder decoder(bytes);
-  Token token;
+  EncodedValue token;
   PyRef value = next_value(decoder, token, 0);
   if (!value || decoder.left() != 0) return malformed();
   return value;

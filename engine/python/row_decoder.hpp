@@ -37,7 +37,7 @@ class RowDecoder {
 
  private:
   Decoder decoder_;
-  Token token_;
+  EncodedValue token_;
   RowsHead head_;
 };
 

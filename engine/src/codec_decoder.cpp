@@ -97,7 +97,7 @@ bool Decoder::take_clock(Moment& moment) noexcept {
          moment.second < 60 && moment.fold < 2 && moment.microsecond < 1000000;
 }
 
-bool Decoder::take_text(Token& token) noexcept {
+bool Decoder::take_text(EncodedValue& token) noexcept {
   const std::size_t width = token.type == Type::text_ucs4 ? 4 : token.type == Type::text_ucs2 ? 2 : 1;
   if (!take_length(token.length) || token.length > rest_.size() / width) return false;
   if (!take_data(token.length * width, token.data)) return false;
@@ -106,7 +106,7 @@ bool Decoder::take_text(Token& token) noexcept {
   return true;
 }
 
-bool Decoder::take_value(Token& token) noexcept {
+bool Decoder::take_value(EncodedValue& token) noexcept {
   switch (token.type) {
     case Type::none:
     case Type::false_value:
@@ -163,7 +163,7 @@ bool Decoder::take_value(Token& token) noexcept {
   }
 }
 
-bool Decoder::next(Token& token) noexcept {
+bool Decoder::next(EncodedValue& token) noexcept {
   if (failed_ || rest_.empty()) {
     token.type = failed_ ? Type::malformed : Type::end;
     return false;

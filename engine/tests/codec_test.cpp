@@ -14,9 +14,9 @@ namespace {
 
 class Codec : public ::testing::Test {
  protected:
-  Token Next() {
+  EncodedValue Next() {
     if (!decoder_) decoder_.emplace(encoder_.bytes());
-    Token token;
+    EncodedValue token;
     decoder_->next(token);
     return token;
   }
@@ -48,7 +48,7 @@ TEST_F(Codec, IntegersTakeTheShortestForm) {
                                                  {std::numeric_limits<std::int64_t>::max(), Type::int64}};
   for (const auto& [value, type] : cases) encoder_.append_int(value);
   for (const auto& [value, type] : cases) {
-    const Token token = Next();
+    const EncodedValue token = Next();
     EXPECT_EQ(token.type, type);
     EXPECT_EQ(token.integer, value);
   }
@@ -75,7 +75,7 @@ TEST_F(Codec, TextKeepsItsKind) {
   encoder_.append_text(Type::text_ascii, nullptr, 0);
   EXPECT_EQ(Next().data, "abc");
   EXPECT_EQ(Next().data, "\xE9");
-  const Token wide = Next();
+  const EncodedValue wide = Next();
   EXPECT_EQ(wide.length, 2u);
   EXPECT_EQ(wide.data, std::string_view(reinterpret_cast<const char*>(two), 4));
   EXPECT_EQ(Next().data, std::string_view(reinterpret_cast<const char*>(four), 4));
@@ -106,7 +106,7 @@ TEST_F(Codec, MomentsAndDurations) {
   encoder_.append_time(moment);
   encoder_.append_date(moment);
   encoder_.append_timedelta({-3, 5, 7});
-  const Token datetime = Next();
+  const EncodedValue datetime = Next();
   EXPECT_EQ(datetime.type, Type::datetime);
   EXPECT_EQ(datetime.moment.key, "Europe/Berlin");
   EXPECT_EQ(datetime.moment.microsecond, 999999u);
@@ -146,7 +146,7 @@ TEST_F(Codec, EveryCutIsMalformedOrTheEnd) {
   const std::string whole = encoder_.bytes();
   for (std::size_t size = 0; size < whole.size(); ++size) {
     Decoder decoder(std::string_view(whole).substr(0, size));
-    Token token;
+    EncodedValue token;
     int values = 0;
     while (decoder.next(token)) ++values;
     EXPECT_LT(values, 4) << size;
@@ -160,7 +160,7 @@ TEST_F(Codec, ImpossibleCountsAreRefused) {
     bytes += '\xFF';
     bytes += std::string("\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F", 8);
     Decoder decoder(bytes);
-    Token token;
+    EncodedValue token;
     EXPECT_FALSE(decoder.next(token));
     EXPECT_EQ(token.type, Type::malformed);
   }

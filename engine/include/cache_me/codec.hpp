@@ -120,7 +120,7 @@ class Encoder {
   std::string out_;
 };
 
-struct Token {
+struct EncodedValue {
   Type type = Type::malformed;
   std::int64_t integer = 0;  // int8, int32, int64
   double number = 0;         // float64
@@ -139,7 +139,7 @@ class Decoder {
   bool read_rows_head(RowsHead& head) noexcept;
 
   // The next value into `token`; false for Type::end and Type::malformed.
-  bool next(Token& token) noexcept;
+  bool next(EncodedValue& token) noexcept;
 
   std::size_t left() const noexcept { return rest_.size(); }
 
@@ -150,8 +150,8 @@ class Decoder {
   bool take_data(std::size_t size, std::string_view& data) noexcept;
   bool take_clock(Moment& moment) noexcept;
   bool take_zone(Moment& moment) noexcept;
-  bool take_text(Token& token) noexcept;
-  bool take_value(Token& token) noexcept;
+  bool take_text(EncodedValue& token) noexcept;
+  bool take_value(EncodedValue& token) noexcept;
 
   std::string_view rest_;
   bool failed_ = false;
