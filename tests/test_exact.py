@@ -451,6 +451,26 @@ def test_a_witness_that_may_not_be_read_leaves_the_transaction_alone(postgresql)
             cursor.execute("DROP ROLE narrow")
 
 
+def test_an_interrupt_during_a_witness_is_the_pages_own(postgresql, monkeypatch):
+    from django.db import connections, transaction
+
+    from django_cache_me.databases.vendors.base import Driver
+
+    category = Category.objects.using(postgresql).create(name="a")
+
+    def interrupted(self, raw, sql, params):
+        with raw.cursor() as cursor, pytest.raises(Exception, match="division"):
+            cursor.execute("SELECT 1 / 0")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Driver, "read_rows", interrupted)
+    with transaction.atomic(using=postgresql):
+        with pytest.raises(KeyboardInterrupt):
+            products(postgresql).filter(category=category).count()
+        with connections[postgresql].cursor() as cursor:
+            cursor.execute("SELECT 1")
+
+
 def test_more_rows_than_can_be_named_are_a_table(shop):
     Tag.objects.using(shop).bulk_create([Tag(word=f"w{number}") for number in range(3)])
     category = Category.objects.using(shop).create(name="large")

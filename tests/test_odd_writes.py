@@ -249,3 +249,35 @@ def test_tables_made_of_queries(of_postgresql, made):
     finally:
         execute(alias, "DROP TABLE IF EXISTS shop_made")
         connections[alias].close()
+
+
+@pytest.mark.parametrize("next_one", ["write", "read", "atomic", "close"])
+def test_a_commit_past_django_is_heard_at_the_next_statement(warm, next_one):
+    raw = connections[warm].connection
+    execute(warm, "BEGIN")
+    Category.objects.using(warm).update(name="b")
+    raw.commit()
+    if next_one == "write":
+        Plain.objects.using(warm).create()
+    elif next_one == "read":
+        execute(warm, "SELECT 1")
+    elif next_one == "atomic":
+        with transaction.atomic(using=warm):
+            Plain.objects.using(warm).create()
+    else:
+        connections[warm].close()
+    assert others_view(warm) == [["b"], ["b"]]
+
+
+@pytest.mark.parametrize("sql", ["SELECT name FROM shop_category", "UPDATE shop_category SET name = name"])
+def test_what_execute_returns_may_be_used_by_itself(warm, sql):
+    """The drivers' cursors return themselves, or None."""
+    with connections[warm].cursor() as cursor:
+        cursor.execute("SELECT 1")
+        django_gives = type(cursor.cursor.execute(sql))
+    if django_gives in (type(None), int):
+        pytest.skip("this driver returns no cursor")
+    result = connections[warm].cursor().execute(sql)
+    assert result.rowcount in (1, -1)
+    if sql.startswith("SELECT"):
+        assert [name for (name,) in result.fetchall()] == ["a"]

@@ -304,6 +304,27 @@ def test_a_pool_hands_on_a_changed_session(postgresql):
 
 
 @pytest.mark.skipif(django.VERSION < (5, 1), reason="Django has pools since 5.1")
+def test_a_pool_hands_it_back_changed(postgresql):
+    """What was known of it before counts no more, whatever the first statement is."""
+    pytest.importorskip("psycopg_pool")
+    with database("pooled", postgresql, OPTIONS={"pool": {"min_size": 1, "max_size": 1}}, CONN_MAX_AGE=0):
+        Category.objects.using("pooled").create(name="a")
+        connections["pooled"].close()
+
+        def another_request():
+            execute("pooled", "CREATE TEMPORARY TABLE shop_category (id int, name text, parent_id int)")
+            connections["pooled"].close()
+
+        thread = threading.Thread(target=another_request)
+        thread.start()
+        thread.join()
+        execute("pooled", "SELECT 1")
+        with seen("pooled") as result:
+            assert names("pooled") == []
+        assert result.passed == {"changed_session": 1}
+
+
+@pytest.mark.skipif(django.VERSION < (5, 1), reason="Django has pools since 5.1")
 def test_a_pooled_connection_is_asked_once_what_it_is(postgresql):
     pytest.importorskip("psycopg_pool")
     with database("pooled", postgresql, OPTIONS={"pool": {"min_size": 1, "max_size": 1}}, CONN_MAX_AGE=0):

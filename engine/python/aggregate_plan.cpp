@@ -40,7 +40,8 @@ PyRef AggregatePlan::make(PyObject* const* row, const Batch& batch) const {
     const PyRef own = PyRef::borrow(PyList_GET_ITEM(converters.get(), static_cast<Py_ssize_t>(i)));
     PyRef value = PyRef::borrow(row[i]);
     for (Py_ssize_t n = 0; PyList_CheckExact(own.get()) && n < PyList_GET_SIZE(own.get()); ++n) {
-      PyObject* const arguments[] = {value.get(), columns_[i].expression.get(), batch.connection};
+      PyObject* const arguments[] = {value.get(), columns_[i].expression.get(),
+                                     batch.connection == nullptr ? Py_None : batch.connection};
       value = PyRef::steal(compat::vectorcall(PyList_GET_ITEM(own.get(), n), arguments, 3, nullptr));
       if (!value) return PyRef();
     }

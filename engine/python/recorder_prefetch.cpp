@@ -19,6 +19,7 @@ struct Names {
   PyObject* objects_cache = nullptr;
   PyObject* instance = nullptr;
   PyObject* state = nullptr;
+  PyObject* db = nullptr;
   PyObject* fields_cache = nullptr;
 };
 Names names;  // interned; kept until the process ends
@@ -92,9 +93,14 @@ bool keep_parent(const Prefetch& prefetch, PyObject* related, PyObject* parents,
          PyDict_SetItem(fields.get(), prefetch.parent_name.get(), parent) == 0;
 }
 
-PyRef parents_of(PyObject* instances, PyObject* keys) {
+// Null without an error: one isn't of the prefetch's database, where Django's routers may object.
+PyRef parents_of(const Prefetch& prefetch, PyObject* instances, PyObject* keys) {
   PyRef parents = PyRef::steal(PyDict_New());
   for (Py_ssize_t i = 0; parents && i < PyList_GET_SIZE(keys); ++i) {
+    const PyRef state = PyRef::steal(PyObject_GetAttr(PyList_GET_ITEM(instances, i), names.state));
+    const PyRef db = state ? PyRef::steal(PyObject_GetAttr(state.get(), names.db)) : PyRef();
+    if (!db || !PyUnicode_CheckExact(db.get()) || PyUnicode_Compare(db.get(), prefetch.alias.get()) != 0)
+      return PyRef();
     if (PyDict_SetItem(parents.get(), PyList_GET_ITEM(keys, i), PyList_GET_ITEM(instances, i)) < 0)
       return PyRef();
   }
@@ -122,7 +128,7 @@ bool fetch(const Node& root, PyObject* instances, Fetched& fetched) {
   PyObject* const values[] = {members.get()};
   const PyRef related = attempt_by(prefetch.plan, root, values);
   if (!related) return false;
-  const PyRef parents = prefetch.parent_name ? parents_of(instances, fetched.keys.get()) : PyRef();
+  const PyRef parents = prefetch.parent_name ? parents_of(prefetch, instances, fetched.keys.get()) : PyRef();
   if (prefetch.parent_name && !parents) return false;
   fetched.lists = PyRef::steal(PyDict_New());
   for (Py_ssize_t i = 0; fetched.lists && i < PyList_GET_SIZE(related.get()); ++i) {
@@ -181,17 +187,21 @@ bool give(const std::vector<Fetched>& all, PyObject* instances) {
 int prefetch_for(PyObject* queryset) {
   const Attributes attributes(queryset);
   if (!attributes || attributes.chain() == nullptr || !recorder().face.is_on) return 0;
-  const PyRef instances = PyRef::borrow(attributes.get(names.result_cache));
+  const PyRef results = PyRef::borrow(attributes.get(names.result_cache));
   const PyRef lookups = PyRef::borrow(attributes.get(names.lookups));
   const PyRef model = PyRef::borrow(attributes.get(names.model));
   PyObject* mode = recorder().default_mode.get();
-  if (!PyList_CheckExact(instances.get()) || PyList_GET_SIZE(instances.get()) == 0 ||
+  if (!PyList_CheckExact(results.get()) || PyList_GET_SIZE(results.get()) == 0 ||
       !PyTuple_CheckExact(lookups.get()) || PyTuple_GET_SIZE(lookups.get()) == 0 ||
       (mode != nullptr && attributes.get(names.mode) != mode)) {
     return 0;
   }
   const std::shared_ptr<Node> root = Node::root_of(model.get());
-  if (root->prefetches.empty() || !are_fresh(instances.get(), model.get())) {
+  if (root->prefetches.empty()) return 0;
+  // A copy: attributes of instances may be Python code, and the list is the queryset's own.
+  const PyRef instances = PyRef::steal(PyList_GetSlice(results.get(), 0, PyList_GET_SIZE(results.get())));
+  if (!instances) return -1;
+  if (!are_fresh(instances.get(), model.get())) {
     PyErr_Clear();
     return 0;
   }
@@ -225,7 +235,8 @@ bool init_recorder_prefetch() {
          intern(names.lookups, "_prefetch_related_lookups") && intern(names.result_cache, "_result_cache") &&
          intern(names.prefetch_done, "_prefetch_done") && intern(names.known, "_known_related_objects") &&
          intern(names.objects_cache, "_prefetched_objects_cache") && intern(names.instance, "instance") &&
-         intern(names.state, "_state") && intern(names.fields_cache, "fields_cache");
+         intern(names.state, "_state") && intern(names.db, "db") &&
+         intern(names.fields_cache, "fields_cache");
 }
 
 }  // namespace cache_me::python

@@ -46,6 +46,7 @@ class ConnectionState:
         "driver",
         "other_databases",
         "overlay",
+        "pending_writers",
         "raw",
         "schema_version",
         "single_writes",
@@ -53,6 +54,7 @@ class ConnectionState:
         "special_transaction",
         "unfinished_cursors",
         "view",
+        "waiting",
         "written",
         "written_tables",
     )
@@ -63,6 +65,11 @@ class ConnectionState:
         self._changed: str = remembered_of(raw, _CHANGED, "")
         #: Cursors that were executed and not yet exhausted or closed (SQLite).
         self.unfinished_cursors = 0
+        #: Those of them whose statements write in autocommit (RETURNING). SQLite commits what any statement
+        #: has written only when none of them is left.
+        self.pending_writers = 0
+        #: The writers' own: announcements of what is committed then.
+        self.waiting: list[Any] = []
         #: COMMITTED, SNAPSHOT or OTHER; "" until it is asked for.
         self.view = ""
         #: The writers' own: the short way of statements that are commits of their own, if it is known.

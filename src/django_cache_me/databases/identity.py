@@ -23,6 +23,7 @@ __all__ = [
     "PRIVATE",
     "Identity",
     "ServerFacts",
+    "forget_connection",
     "identity_of",
     "is_of_this_connection",
     "is_to_be_asked",
@@ -85,6 +86,12 @@ def _own_identity(wrapper: BaseDatabaseWrapper, ask: bool) -> Identity | None:
         wrapper.__dict__[_WORKED_OUT] = (facts, shaping, identity)
     _remembered[shaping] = identity
     return identity
+
+
+def forget_connection(wrapper: BaseDatabaseWrapper) -> None:
+    """The driver's connection isn't this one's any more: whoever has it next asks anew."""
+    wrapper.__dict__.pop(_FACTS, None)
+    wrapper.__dict__.pop(_WORKED_OUT, None)
 
 
 def is_of_this_connection(wrapper: BaseDatabaseWrapper, identity: Identity) -> bool:

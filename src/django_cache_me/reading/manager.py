@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from typing import Any
 
 from django.db.models import QuerySet
@@ -42,6 +43,8 @@ def _number_managers() -> None:
 
     setattr(_set_creation_counter, _NUMBERING, True)
     setattr(BaseManager, "_set_creation_counter", _set_creation_counter)
+    # Managers that don't call their class's __init__ have the class's number: later than all others.
+    BaseManager.creation_counter = sys.maxsize
 
 
 def cache(self: BaseManager[Any], timeout: float | None = None) -> QuerySet[Any]:

@@ -63,8 +63,9 @@ def install() -> None:
     for name in ("ordered", "totally_ordered"):
         if hasattr(QuerySet, name):
             setattr(QuerySet, name, _asking_the_twin(getattr(QuerySet, name)))
-    _managers_class().using = _using(_managers_class().using, BaseManager.get_queryset)
-    setattr(BaseManager, "get_queryset", _get_queryset(BaseManager.get_queryset))
+    djangos, ours = BaseManager.get_queryset, _get_queryset(BaseManager.get_queryset)
+    setattr(BaseManager, "get_queryset", ours)
+    _managers_class().using = _using(_managers_class().using, djangos, ours)
     _relied_on.update({name: getattr(QuerySet, name, None) for name in _RELIED_ON})
     _relied_on[CHAIN] = None
     _install_engine()
@@ -311,12 +312,18 @@ def _get_queryset(original: Callable[..., Any]) -> Callable[..., Any]:
     return get_queryset
 
 
-def _using(original: Callable[..., Any], get_queryset: Callable[..., Any]) -> Callable[..., Any]:
+def _using(
+    original: Callable[..., Any], get_queryset: Callable[..., Any], ours: Callable[..., Any]
+) -> Callable[..., Any]:
     """Django writes by ``_base_manager.using()``: what it makes there is executed at once, not recorded."""
 
     @functools.wraps(original)
     def using(self: Any, alias: Any) -> Any:
-        if type(self) is not Manager or self.name != "_base_manager":
+        if (
+            type(self) is not Manager
+            or self.name != "_base_manager"
+            or Manager.get_queryset is not ours  # somebody else's by now
+        ):
             return original(self, alias)
         queryset = get_queryset(self)  # nobody else has it, so it needs no clone
         queryset._db = alias

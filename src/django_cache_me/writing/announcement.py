@@ -10,6 +10,7 @@ from ..counters import count
 from ..databases.connection import ConnectionState
 from ..databases.drivers import Session
 from ..exceptions import StoreError
+from ..log import trouble
 from ..stores.base import Intent, Store
 from ..stores.dependencies import ALL, SCHEMA, pack
 from ..stores.select import store_of
@@ -79,6 +80,23 @@ class Announcement:
             self.finish()
         else:
             self.keep()
+
+
+def hear_of_the_end(wrapper: BaseDatabaseWrapper, state: ConnectionState) -> None:
+    """No transaction is open any more, and nobody was told: the driver's own object has ended it.
+
+    What it had written is bumped now, be it that it was rolled back.
+    """
+    if not state.written or state.pending_writers or state.raw is None:
+        return
+    try:
+        announcement = announce(wrapper, state)
+    except StoreError as error:  # too late to refuse the commit
+        trouble("unheard_commit", "A commit past Django could not be announced: %s", error)
+        announcement = None
+    state.end_transaction()
+    if announcement is not None:
+        announcement.finish()
 
 
 def announce(wrapper: BaseDatabaseWrapper, state: ConnectionState) -> Announcement | None:

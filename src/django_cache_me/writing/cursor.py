@@ -10,7 +10,7 @@ from ..databases.connection import SNAPSHOT, ConnectionState, view_of
 from ..databases.drivers import IDLE, Driver
 from ..databases.identity import is_to_be_asked
 from ..databases.statements import COPY, SCRIPTS, UNREADABLE, Script, read_script
-from .announcement import Announcement, announce
+from .announcement import Announcement, announce, hear_of_the_end
 from .execution import Execution
 from .write_set import add_writes, clock_of
 
@@ -35,6 +35,7 @@ class _Own:
         "cursor",
         "driver",
         "is_guarded",
+        "is_pending",
         "lazy",
         "state",
         "unfinished",
@@ -57,6 +58,9 @@ class _Own:
     written: frozenset[int]
     #: The cursor has something that ends its work if it is dropped.
     is_guarded: bool
+    #: SQLite: rows of a statement that writes are still to be fetched, and until then nothing that the
+    #: connection has written in autocommit is committed (``ConnectionState.pending_writers``).
+    is_pending: bool
 
 
 _NOTHING: frozenset[int] = frozenset()
@@ -93,13 +97,15 @@ class ObservedCursor:
                         single.end(own.state, intent)
                         raise
                     single.finish(intent)
-                    return result
+                    return self if result is own.cursor else result
             execution = Execution(script, text, (args[0],) if args else ((),))
             return self._observe(execution, own.cursor.execute, (sql, *args), kwargs)
         # What _read() does.
-        if own.written or own.announcement is not None:
+        if own.written or own.announcement is not None or own.is_pending:
             self._finish()
         state, driver = own.state, own.driver
+        if state.written and driver.status(state.raw) == IDLE:
+            hear_of_the_end(own.wrapper, state)
         if own.unfinished:
             own.unfinished = False
             state.unfinished_cursors -= 1
@@ -118,7 +124,8 @@ class ObservedCursor:
             state.unfinished_cursors += 1
             if not own.is_guarded:
                 _guard(self)
-        return result
+        # The driver's cursor by itself would not be observed, and this one would be dropped too early.
+        return self if result is own.cursor else result
 
     def executemany(self, sql: Any, *args: Any, **kwargs: Any) -> Any:
         text = sql if type(sql) is str else self._text(sql)
@@ -143,7 +150,7 @@ class ObservedCursor:
             self._begin_by_reading()
         result = self._call(script, call, args, kwargs)
         self._rows_are_coming(script)
-        return result
+        return self if result is own.cursor else result
 
     def _begin_by_reading(self) -> None:
         self._own.state.end_transaction()
@@ -182,7 +189,7 @@ class ObservedCursor:
             result = self._call(script, call, args, kwargs)
             driver.wait_for_answers(state.raw)
         except BaseException:
-            if announcement is not None:
+            if announcement is not None and not self._waits(announcement):
                 announcement.end()
             if unchanged and driver.executes_one_statement and not lazy:
                 state.take_change_back()  # what was refused as a whole has changed nothing
@@ -190,14 +197,25 @@ class ObservedCursor:
             raise
         self._rows_are_coming(script)
         lazy = lazy or driver.answers_late(self._own.cursor, script)
-        if announcement is not None and (lazy or (self._own.unfinished and script.returning)):
+        returning = self._own.unfinished and script.returning
+        if returning and commits and not lazy:
+            self._own.is_pending = True
+            state.pending_writers += 1
+        if announcement is not None and (lazy or returning):
             self._own.announcement, announcement = announcement, None
             self._own.lazy = lazy
             _guard(self)
         self._after(script)
-        if announcement is not None:
+        if announcement is not None and not self._waits(announcement):
             announcement.finish()
-        return result
+        return self if result is self._own.cursor else result
+
+    def _waits(self, announcement: Announcement) -> bool:
+        """Whether the commit only comes when others' rows have been fetched; it is announced until then."""
+        state = self._own.state
+        if state.pending_writers:
+            state.waiting.append(announcement)
+        return bool(state.pending_writers)
 
     def _call(self, script: Script, call: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
         succeeded = False
@@ -210,8 +228,10 @@ class ObservedCursor:
 
     def _before(self, execution: Execution, was_open: bool) -> None:
         state, script = self._own.state, execution.script
-        if not was_open:
+        if not was_open and not state.pending_writers:
+            hear_of_the_end(self._own.wrapper, state)
             state.end_transaction()
+        if not was_open:
             if script.begins or script.is_savepoint:
                 # SQLite in autocommit: the release of this savepoint is the commit.
                 state.began_by_savepoint = script.is_savepoint and self._own.driver.commits_by_itself(
@@ -245,8 +265,9 @@ class ObservedCursor:
         self._end_transaction_if_over()
 
     def _end_transaction_if_over(self) -> None:
-        if not self._own.state.in_transaction and self._own.announcement is None:
-            self._own.state.end_transaction()
+        state = self._own.state
+        if not state.pending_writers and self._own.announcement is None and not state.in_transaction:
+            state.end_transaction()
 
     def _rows_are_coming(self, script: Script) -> None:
         if self._own.driver.makes_snapshot(script):
@@ -267,9 +288,26 @@ class ObservedCursor:
         if self._own.written and self._own.state.overlay is not None:
             self._own.state.overlay.wrote(self._own.written)
         self._own.written = _NOTHING
-        if announcement is not None:
+        if self._own.is_pending:
+            self._own.is_pending = False
+            self._no_more_pending(announcement)
+        elif announcement is not None:
             self._end_transaction_if_over()
             announcement.finish()
+
+    def _no_more_pending(self, announcement: Announcement | None) -> None:
+        """The rows of a statement that writes have been fetched. What was written is committed if it's the
+        last such statement; if a transaction has begun meanwhile, only with that, which announces it anew."""
+        state = self._own.state
+        state.pending_writers -= 1
+        if announcement is not None:
+            state.waiting.append(announcement)
+        if state.pending_writers:
+            return
+        waiting, state.waiting = state.waiting, []
+        self._end_transaction_if_over()
+        for one in waiting:
+            one.finish()
 
     def _drain(self) -> None:
         """Wait for what the server is still at work on."""
@@ -288,9 +326,10 @@ class ObservedCursor:
 
     def _failed(self) -> None:
         """Fetching raised."""
-        announcement, self._own.announcement = self._own.announcement, None
-        if announcement is not None:
-            announcement.end()
+        if not self._own.is_pending:
+            announcement, self._own.announcement = self._own.announcement, None
+            if announcement is not None:
+                announcement.end()
         self._finish()
 
     def fetchone(self) -> Any:
@@ -349,7 +388,7 @@ class ObservedCursor:
         try:
             return own.cursor.close()
         finally:
-            if own.written or own.announcement is not None:
+            if own.written or own.announcement is not None or own.is_pending:
                 self._finish()
             elif own.unfinished:
                 own.unfinished = False
@@ -395,7 +434,7 @@ class _Guard:
 
     def __del__(self) -> None:
         own = self.own
-        if own.unfinished or own.announcement is not None:
+        if own.unfinished or own.announcement is not None or own.is_pending:
             dropped = _new(ObservedCursor)
             _keep(dropped, own)
             dropped._drain()
@@ -430,7 +469,7 @@ def observed(wrapper: BaseDatabaseWrapper, state: ConnectionState, cursor: Any) 
     own.driver = state.driver
     own.cursor = cursor
     own.announcement = None
-    own.unfinished = own.lazy = own.is_guarded = False
+    own.unfinished = own.lazy = own.is_guarded = own.is_pending = False
     own.written = _NOTHING
     around = _new(ObservedCursor)
     _keep(around, own)

@@ -19,8 +19,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from ..databases.connection import STATE, look_at_new_connection, state_of
+from ..databases.drivers import IDLE
+from ..databases.identity import forget_connection
 from ..stores.own_statements import this_thread
-from .announcement import announce
+from .announcement import announce, hear_of_the_end
 from .cursor import observed
 
 _INSTALLED = "_cache_me_observed"
@@ -122,8 +124,14 @@ def _rollback(original: Callable[..., Any], wrapper: BaseDatabaseWrapper) -> Any
 
 def _close(original: Callable[..., Any], wrapper: BaseDatabaseWrapper) -> Any:
     state = state_of(wrapper)
+    if state.written and state.driver is not None and state.driver.status(state.raw) == IDLE:
+        hear_of_the_end(wrapper, state)
     try:
         return original(wrapper)
     finally:
         if wrapper.connection is not state.raw:
             state.end_transaction()
+            # A pool may hand the driver's connection to others, and then here again: what they have made of
+            # it is remembered with itself.
+            wrapper.__dict__.pop(STATE, None)
+            forget_connection(wrapper)

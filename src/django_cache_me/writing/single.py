@@ -55,6 +55,7 @@ class SingleWrites:
             plan is None
             or state._changed
             or state.written
+            or state.pending_writers
             or self._moment is not conf.moment()
             or not state.driver.commits_at_once(state.raw, plan.script)  # type: ignore[union-attr]
             or time.monotonic() >= self._until

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from typing import Any
@@ -119,12 +120,14 @@ class PostgreSQLDriver(Driver):
         with raw.cursor() as cursor:
             cursor.execute(f"SAVEPOINT {_SAVEPOINT}")
             try:
-                return super().read_rows(raw, sql, params)
-            except Exception:
-                cursor.execute(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+                rows = super().read_rows(raw, sql, params)
+            except BaseException:
+                with contextlib.suppress(Exception):  # a lost connection, which says so by itself
+                    cursor.execute(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+                    cursor.execute(f"RELEASE SAVEPOINT {_SAVEPOINT}")
                 raise
-            finally:
-                cursor.execute(f"RELEASE SAVEPOINT {_SAVEPOINT}")
+            cursor.execute(f"RELEASE SAVEPOINT {_SAVEPOINT}")
+            return rows
 
     def ask_server(self, wrapper: BaseDatabaseWrapper) -> ServerFacts:
         return _ask_server(wrapper.connection)
