@@ -1,4 +1,4 @@
-"""SQLite commits what a connection writes in autocommit when the last row of the last RETURNING is fetched."""
+"""SQLite commits what a connection writes in autocommit when the last pending RETURNING is fetched."""
 
 from __future__ import annotations
 
