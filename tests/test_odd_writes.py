@@ -10,7 +10,7 @@ import pytest
 from django.db import DatabaseError, connections, transaction
 
 import django_cache_me
-from tests.looking import assert_hit
+from tests.looking import assert_hit, warm_up
 from tests.shop.models import Category, Plain
 
 
@@ -37,16 +37,14 @@ def others_view(alias):
 @pytest.fixture
 def warm(alias):
     Category.objects.using(alias).create(name="a")
-    names(alias)
-    assert_hit(alias, lambda: names(alias))
+    warm_up(alias, lambda: names(alias))
     return alias
 
 
 @pytest.fixture
 def of_postgresql(postgresql):
     Category.objects.using(postgresql).create(name="a")
-    names(postgresql)
-    assert_hit(postgresql, lambda: names(postgresql))
+    warm_up(postgresql, lambda: names(postgresql))
     return postgresql
 
 
