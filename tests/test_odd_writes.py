@@ -251,10 +251,11 @@ def test_tables_made_of_queries(of_postgresql, made):
 
 @pytest.mark.parametrize("next_one", ["write", "read", "atomic", "close"])
 def test_a_commit_past_django_is_heard_at_the_next_statement(warm, next_one):
-    raw = connections[warm].connection
     execute(warm, "BEGIN")
     Category.objects.using(warm).update(name="b")
-    raw.commit()
+    cursor = connections[warm].connection.cursor()
+    cursor.execute("COMMIT")
+    cursor.close()
     if next_one == "write":
         Plain.objects.using(warm).create()
     elif next_one == "read":
