@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,6 +56,22 @@ def assert_hit(alias: str, read: Any) -> Any:
     assert result.hits >= 1, f"no hit: {vars(result)}"
     assert result.statements == [], result.statements
     return value
+
+
+def read_elsewhere(alias: str, read: Any, times: int = 1) -> list[Any]:
+    """What ``read()`` gives in another thread, with a connection of its own, so many times in turn."""
+    found: list[Any] = []
+
+    def look() -> None:
+        try:
+            found.extend(read() for _ in range(times))
+        finally:
+            connections[alias].close()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    return found
 
 
 def warm_up(alias: str, read: Any) -> None:

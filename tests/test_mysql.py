@@ -13,7 +13,7 @@ from django_cache_me.databases.catalog import catalog_of
 from django_cache_me.databases.connection import COMMITTED, SNAPSHOT, state_of, view_of
 from django_cache_me.databases.drivers import IDLE, OPEN, driver_for
 from django_cache_me.databases.identity import identity_of, server_facts
-from tests.looking import assert_hit, assert_miss, seen
+from tests.looking import assert_hit, assert_miss, read_elsewhere, seen
 from tests.shop.models import Category, Product, Tag
 
 pytestmark = pytest.mark.usefixtures("mysql")
@@ -52,18 +52,7 @@ def another(**settings):
 
 def others_view():
     """What another thread of the project reads, by the cache or through it."""
-    found = []
-
-    def look():
-        try:
-            found.extend(names())
-        finally:
-            connections[A].close()
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    thread.join()
-    return found
+    return [name for found in read_elsewhere(A, names) for name in found]
 
 
 def status(wrapper=None):

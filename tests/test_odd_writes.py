@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import warnings
 
 import pytest
 from django.db import DatabaseError, connections, transaction
 
 import django_cache_me
-from tests.looking import assert_hit, warm_up
+from tests.looking import assert_hit, read_elsewhere, warm_up
 from tests.shop.models import Category, Plain
 
 
@@ -20,18 +19,7 @@ def names(alias):
 
 def others_view(alias):
     """What another thread reads, twice: through the cache as well as from it."""
-    found = []
-
-    def look():
-        try:
-            found.extend(names(alias) for _ in range(2))
-        finally:
-            connections[alias].close()
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    thread.join()
-    return found
+    return read_elsewhere(alias, lambda: names(alias), times=2)
 
 
 @pytest.fixture

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 
 import pytest
 from django.db import connections, transaction
 
-from tests.looking import assert_hit
+from tests.looking import assert_hit, read_elsewhere
 from tests.shop.models import Category, Tag
 
 pytestmark = pytest.mark.skipif(sqlite3.sqlite_version_info < (3, 35), reason="RETURNING came with 3.35")
@@ -17,18 +16,7 @@ LATER = "UPDATE shop_tag SET word = word || 'x' RETURNING id"
 
 def others_view(alias):
     """What another process reads, twice: through the cache as well as from it."""
-    found = []
-
-    def look():
-        try:
-            found.extend(Category.objects.using(alias).get(name__gt="").name for _ in range(2))
-        finally:
-            connections[alias].close()
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    thread.join()
-    return found
+    return read_elsewhere(alias, lambda: Category.objects.using(alias).get(name__gt="").name, times=2)
 
 
 @pytest.fixture
