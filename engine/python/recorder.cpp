@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "compat.hpp"
+#include "interned.hpp"
 #include "recorder_ground.hpp"
 
 namespace nb = nanobind;
@@ -335,10 +336,6 @@ PyRef key_by(const Plan& plan, PyObject* const* values) {
 }
 
 bool init_recorder() {
-  const auto intern = [](PyObject*& name, const char* words) {
-    name = PyUnicode_InternFromString(words);
-    return name != nullptr;
-  };
   return intern(names.ground, "_cache_me_ground") && intern(names.routers, "routers") &&
          intern(names.db_for_read, "db_for_read") && intern(names.instance, "instance") &&
          intern(names.state, "_state") && intern(names.db, "db") && intern(names.receivers, "receivers") &&

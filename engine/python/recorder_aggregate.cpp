@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "attributes.hpp"
+#include "interned.hpp"
 
 namespace cache_me::python {
 namespace {
@@ -162,10 +163,6 @@ bool set_aggregates(const std::vector<PyRef>& aggregates, const PyRef& column, c
 }
 
 bool init_recorder_aggregates() {
-  const auto intern = [](PyObject*& name, const char* words) {
-    name = PyUnicode_InternFromString(words);
-    return name != nullptr;
-  };
   return intern(names.source_expressions, "source_expressions") && intern(names.distinct, "distinct") &&
          intern(names.constructor_args, "_constructor_args") && intern(names.name, "name") &&
          intern(names.star, "*");

@@ -3,6 +3,8 @@
 #include <memory>
 #include <unordered_map>
 
+#include "interned.hpp"
+
 namespace cache_me::python {
 namespace {
 
@@ -104,10 +106,8 @@ bool Attributes::remove(PyObject* name) {
 }
 
 bool init_recorder_attributes() {
-  names.query = PyUnicode_InternFromString("_query");
-  names.chain = PyUnicode_InternFromString("_cache_me_chain");
-  names.policy = PyUnicode_InternFromString("_cache_me_policy");
-  return names.query != nullptr && names.chain != nullptr && names.policy != nullptr;
+  return intern(names.query, "_query") && intern(names.chain, "_cache_me_chain") &&
+         intern(names.policy, "_cache_me_policy");
 }
 
 }  // namespace cache_me::python

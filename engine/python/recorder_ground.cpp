@@ -4,6 +4,8 @@
 
 #include <cstring>
 
+#include "interned.hpp"
+
 namespace cache_me::python {
 namespace {
 
@@ -70,10 +72,6 @@ bool Ground::stands(PyObject* connection, PyObject* dict, PyObject* ask) const {
 }
 
 bool init_recorder_ground() {
-  const auto intern = [](PyObject*& name, const char* words) {
-    name = PyUnicode_InternFromString(words);
-    return name != nullptr;
-  };
   return intern(names.connection, "connection") && intern(names.state, "_cache_me_state") &&
          intern(names.raw, "raw") && intern(names.changed, "_changed") && intern(names.written, "written") &&
          intern(names.in_transaction, "in_transaction") && intern(names.needs_rollback, "needs_rollback") &&

@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "compat.hpp"
+#include "interned.hpp"
 #include "recorder.hpp"
 
 namespace cache_me::python {
@@ -416,10 +417,6 @@ PyRef make_query_attribute() {
 }
 
 bool init_recorded_methods() {
-  const auto intern = [](PyObject*& name, const char* words) {
-    name = PyUnicode_InternFromString(words);
-    return name != nullptr;
-  };
   method_type.tp_name = "django_cache_me._engine.RecordedMethod";
   method_type.tp_basicsize = sizeof(RecordedMethod);
   method_type.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | compat::kMethodFlags;

@@ -4,6 +4,7 @@
 
 #include "collector_pause.hpp"
 #include "compat.hpp"
+#include "interned.hpp"
 #include "recorder.hpp"
 
 namespace cache_me::python {
@@ -227,10 +228,6 @@ int prefetch_for(PyObject* queryset) {
 }
 
 bool init_recorder_prefetch() {
-  const auto intern = [](PyObject*& name, const char* words) {
-    name = PyUnicode_InternFromString(words);
-    return name != nullptr;
-  };
   return intern(names.model, "model") && intern(names.mode, "_fetch_mode") &&
          intern(names.lookups, "_prefetch_related_lookups") && intern(names.result_cache, "_result_cache") &&
          intern(names.prefetch_done, "_prefetch_done") && intern(names.known, "_known_related_objects") &&
