@@ -40,19 +40,24 @@ TEST(Md5, IsTheSameInWhateverPiecesTheBytesCome) {
   }
 }
 
-std::string sized(std::string_view part) {
+std::string length(std::string_view part) {
   std::string bytes(8, '\0');
   for (std::size_t i = 0; i < 8; ++i) bytes[i] = static_cast<char>(part.size() >> (8 * i));
-  return bytes + std::string(part);
+  return bytes;
+}
+
+// As reading/key.py has it.
+std::string digest(const std::string& sql, const std::string& parameters, const std::string& result,
+                   const std::string& whose) {
+  return md5(length(result) + result + length(whose) + whose + sql + parameters + length(sql) +
+             length(parameters));
 }
 
 TEST(KeyTemplate, MakesTheKeyOfTheWholeText) {
   const KeyTemplate key_template({"cache_me:queryset:a.b:", {"SELECT 1"}, "rows|x", "whose", "@place"});
   std::string key = "what was there";
   key_template.assemble({}, "parameters", key);
-  EXPECT_EQ(key, "cache_me:queryset:a.b:" +
-                     md5(sized("SELECT 1") + sized("parameters") + sized("rows|x") + sized("whose")) +
-                     "@place");
+  EXPECT_EQ(key, "cache_me:queryset:a.b:" + digest("SELECT 1", "parameters", "rows|x", "whose") + "@place");
 }
 
 TEST(KeyTemplate, PutsTextsOfAnyLengthIntoTheGaps) {
@@ -71,7 +76,7 @@ TEST(KeyTemplate, PutsTextsOfAnyLengthIntoTheGaps) {
       std::string key;
       key_template.assemble(both, "p", key);
       const std::string sql = "SELECT 1 LIMIT " + limit + " OFFSET " + offset;
-      EXPECT_EQ(key, "k:" + md5(sized(sql) + sized("p") + sized("r") + sized("w")));
+      EXPECT_EQ(key, "k:" + digest(sql, "p", "r", "w"));
     }
   }
 }

@@ -1,12 +1,11 @@
 // The key of every query of one shape, but for its values.
 //
 // What `key_of` in reading/key.py makes of a compiled query is made here of the shape's text, digested once,
-// and the values: the same bytes, or two ways to one entry would not meet. A template is never changed once
-// it is made; any thread may use it.
+// and the values: the same bytes, or two ways to one entry would not meet. What is the same for all values
+// comes first, so that a key costs the digest of a few bytes. A template is never changed once it is made;
+// any thread may use it.
 #pragma once
 
-#include <array>
-#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,17 +35,11 @@ class KeyTemplate {
   std::size_t gaps() const noexcept { return sql_.size() - 1; }
 
  private:
-  static constexpr std::size_t kMostStates = 64;
-
-  Md5 head(std::size_t in_gaps) const noexcept;
-
   std::string name_;
   std::vector<std::string> sql_;
-  std::string tail_;  // result and whose, each with its length
   std::string place_;
   std::size_t size_ = 0;  // of the SQL's pieces
-  // The length of the SQL comes before it, so there is a state for each of the usual lengths of all gaps.
-  std::vector<Md5> heads_;
+  Md5 head_;              // what has been digested up to the first gap
 };
 
 }  // namespace cache_me

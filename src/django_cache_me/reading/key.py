@@ -33,9 +33,13 @@ def key_of(kind: str, label: str, sql: str, params: bytes, result: str, database
     ``params`` are :func:`encoded_parameters`, ``result`` is the kind of result with its row layout,
     ``database`` the digest of all that shapes answers.
     """
+    text = sql.encode("utf-8", "surrogatepass")
     digest = hashlib.md5(**_MD5_ARGUMENTS)  # type: ignore[arg-type]
-    for part in (sql.encode("utf-8", "surrogatepass"), params, result.encode(), database.encode()):
+    # What all queries of one shape share comes first: the engine digests it once (key_template.cpp).
+    for part in (result.encode(), database.encode()):
         digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    for part in (text, params, len(text).to_bytes(8, "little"), len(params).to_bytes(8, "little")):
         digest.update(part)
     return f"cache_me:{kind}:{label}:{digest.hexdigest()}"
 
