@@ -377,6 +377,14 @@ void register_recorder(nb::module_& module) {
       "original"_a, "name"_a, "on_manager"_a,
       nb::sig("def recorded_method(original: typing.Any, name: str, on_manager: bool) -> typing.Any"));
   module.def(
+      "diverted_method",
+      [](nb::handle original, nb::handle otherwise, nb::handle others) {
+        return given(make_diverted_method(owned(original), owned(otherwise), owned_or_null(others)));
+      },
+      "original"_a, "otherwise"_a, "others"_a.none(),
+      nb::sig("def diverted_method(original: typing.Any, otherwise: typing.Any, others: set[typing.Any] | "
+              "None) -> typing.Any"));
+  module.def(
       "query_attribute", [] { return given(make_query_attribute()); },
       nb::sig("def query_attribute() -> typing.Any"));
   module.def(
@@ -476,6 +484,10 @@ void register_recorder(nb::module_& module) {
   module.def(
       "enter_bypass", [] { ++bypass_depth(); }, "Until left, no read of this thread hits by a plan.");
   module.def("leave_bypass", [] { --bypass_depth(); });
+  module.def(
+      "enter_capture", [] { ++capture_depth(); }, "Until left, this thread is capturing.");
+  module.def("leave_capture", [] { --capture_depth(); });
+  module.def("is_capturing", [] { return capture_depth() != 0; });
   module.def("recorded_hits", [] { return recorder().hits; });
   module.def("reset_recorded_hits", [] { recorder().hits = 0; });
 }

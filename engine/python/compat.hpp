@@ -56,12 +56,13 @@ inline PyTypeObject blank_type() {
 }
 #pragma GCC diagnostic pop
 
-// Flags of a static type whose instances are called by vectorcall, as methods without a bound object.
+// Flags of a static type whose instances are called by vectorcall; and as methods, without a bound object.
 #if PY_VERSION_HEX >= 0x03090000
-inline constexpr unsigned long kMethodFlags = Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR;
+inline constexpr unsigned long kCallableFlags = Py_TPFLAGS_HAVE_VECTORCALL;
 #else
-inline constexpr unsigned long kMethodFlags = _Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR;
+inline constexpr unsigned long kCallableFlags = _Py_TPFLAGS_HAVE_VECTORCALL;
 #endif
+inline constexpr unsigned long kMethodFlags = kCallableFlags | Py_TPFLAGS_METHOD_DESCRIPTOR;
 
 // 1: the attribute is there, and `found` a new reference to it. 0: it isn't. -1: a Python error is set.
 inline int find_attribute(PyObject* object, PyObject* name, PyObject*& found) {
@@ -78,6 +79,19 @@ inline PyObject* vectorcall(PyObject* callable, PyObject* const* arguments, std:
   return PyObject_Vectorcall(callable, arguments, count, names);
 #else
   return _PyObject_Vectorcall(callable, arguments, count, names);
+#endif
+}
+
+// Calls the method of arguments[0]; `count` is with that.
+inline PyObject* call_method(PyObject* name, PyObject* const* arguments, std::size_t count, PyObject* names) {
+#if PY_VERSION_HEX >= 0x03090000
+  return PyObject_VectorcallMethod(name, arguments, count, names);
+#else
+  PyObject* method = PyObject_GetAttr(arguments[0], name);
+  if (method == nullptr) return nullptr;
+  PyObject* result = _PyObject_Vectorcall(method, arguments + 1, count - 1, names);
+  Py_DECREF(method);
+  return result;
 #endif
 }
 

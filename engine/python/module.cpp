@@ -15,6 +15,7 @@ NB_MODULE(_engine, module) {
   register_sql_scanner(module);
   register_dependency_rules(module);
   register_version_table(module);
+  register_observed_cursor(module);
   register_single_writes(module);
   register_shared_store(module);
   register_recorder(module);

@@ -158,6 +158,11 @@ int& bypass_depth() noexcept {
   return depth;
 }
 
+int& capture_depth() noexcept {
+  thread_local int depth = 0;
+  return depth;
+}
+
 // Looked up each time: Django counts managers in an attribute of their class, so that CPython gives up on
 // numbering the versions of these classes as soon as some related managers were made.
 PyTypeObject* queryset_class_of(PyTypeObject* managers) {

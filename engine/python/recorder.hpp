@@ -51,6 +51,9 @@ bool init_recorder();
 
 // Reads within refresh_from_db() go to the database: how deep this thread is in it.
 int& bypass_depth() noexcept;
+// What a method asks the database is found out without asking (reading/capturing.py): how deep this thread is
+// in that.
+int& capture_depth() noexcept;
 
 // The class of the querysets of managers of that class; null without an error: not recorded.
 PyTypeObject* queryset_class_of(PyTypeObject* managers);

@@ -38,9 +38,13 @@ struct RecordedMethod {
   PyObject* dict;
   PyObject* weak_references;
   PyObject* original;
+  // Of a method that is recorded.
   PyObject* name;
   Method method;
   bool on_manager;
+  // Of a method that is diverted.
+  PyObject* otherwise;
+  PyObject* others;  // or null
 };
 
 RecordedMethod* of(PyObject* self) noexcept {
@@ -278,6 +282,27 @@ PyObject* vectorcall(PyObject* self, PyObject* const* args, std::size_t flags, P
   return call_original(method, args, flags, kwnames);
 }
 
+// Whether a queryset is Django's own in every respect: nothing is recorded of it, nothing asked of the cache,
+// and its model is one of `others`, if these are given. Its __dict__ is left alone.
+bool is_djangos(PyObject* queryset, PyObject* others) noexcept {
+  if (capture_depth() != 0 || !has_no_chain(queryset)) return false;
+  const PyRef policy = PyRef::steal(PyObject_GenericGetAttr(queryset, names.policy));
+  bool found = policy.get() == Py_None;
+  if (found && others != nullptr) {
+    const PyRef model = PyRef::steal(PyObject_GenericGetAttr(queryset, names.model));
+    found = model && PySet_Contains(others, model.get()) == 1;
+  }
+  if (!found) PyErr_Clear();
+  return found;
+}
+
+PyObject* divert(PyObject* self, PyObject* const* args, std::size_t flags, PyObject* kwnames) {
+  RecordedMethod* method = of(self);
+  if (PyVectorcall_NARGS(flags) == 0 || is_djangos(args[0], method->others))
+    return call_original(method, args, flags, kwnames);
+  return compat::vectorcall(method->otherwise, args, flags, kwnames);
+}
+
 PyObject* bind(PyObject* self, PyObject* object, PyObject*) {
   if (object == nullptr || object == Py_None) {
     Py_INCREF(self);
@@ -289,6 +314,8 @@ PyObject* bind(PyObject* self, PyObject* object, PyObject*) {
 int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(of(self)->dict);
   Py_VISIT(of(self)->original);
+  Py_VISIT(of(self)->otherwise);
+  Py_VISIT(of(self)->others);
   return 0;
 }
 
@@ -303,6 +330,8 @@ void dealloc(PyObject* self) {
   Py_XDECREF(of(self)->dict);
   Py_XDECREF(of(self)->original);
   Py_XDECREF(of(self)->name);
+  Py_XDECREF(of(self)->otherwise);
+  Py_XDECREF(of(self)->others);
   PyObject_GC_Del(self);
 }
 
@@ -398,17 +427,36 @@ PyRef end_of(PyObject* queryset, PyObject* longer, PyObject* alias) {
   return answer;
 }
 
-PyRef make_recorded_method(PyRef original, PyRef name, Method method, bool on_manager) {
+namespace {
+
+RecordedMethod* make_method(vectorcallfunc call, PyRef original) {
   auto* made = PyObject_GC_New(RecordedMethod, &method_type);
-  if (made == nullptr) return PyRef();
-  made->vectorcall = vectorcall;
-  made->dict = nullptr;
-  made->weak_references = nullptr;
+  if (made == nullptr) return nullptr;
+  made->vectorcall = call;
   made->original = original.release();
+  made->dict = made->weak_references = made->name = made->otherwise = made->others = nullptr;
+  made->method = Method::other;
+  made->on_manager = false;
+  PyObject_GC_Track(made);
+  return made;
+}
+
+}  // namespace
+
+PyRef make_recorded_method(PyRef original, PyRef name, Method method, bool on_manager) {
+  RecordedMethod* made = make_method(vectorcall, std::move(original));
+  if (made == nullptr) return PyRef();
   made->name = name.release();
   made->method = method;
   made->on_manager = on_manager;
-  PyObject_GC_Track(made);
+  return PyRef::steal(reinterpret_cast<PyObject*>(made));
+}
+
+PyRef make_diverted_method(PyRef original, PyRef otherwise, PyRef others) {
+  RecordedMethod* made = make_method(divert, std::move(original));
+  if (made == nullptr) return PyRef();
+  made->otherwise = otherwise.release();
+  made->others = others.release();
   return PyRef::steal(reinterpret_cast<PyObject*>(made));
 }
 

@@ -14,6 +14,10 @@ bool init_recorded_methods();
 
 // `original` is Django's function, which is called for all that isn't recorded.
 PyRef make_recorded_method(PyRef original, PyRef name, Method method, bool on_manager);
+// What stands in place of a method of QuerySet that is the same for most querysets: `original` is called for
+// those of which nothing is recorded nor asked of the cache, and whose model is one of the set `others`, if
+// this isn't null; for all else `otherwise` is.
+PyRef make_diverted_method(PyRef original, PyRef otherwise, PyRef others);
 PyRef make_query_attribute();
 
 // The rows of a queryset with a chain, if they're a hit; null without an error: they aren't. `alias`: of the

@@ -44,6 +44,7 @@ class ConnectionState:
         "clock",
         "coarse",
         "driver",
+        "observe",
         "other_databases",
         "overlay",
         "pending_writers",
@@ -72,6 +73,8 @@ class ConnectionState:
         self.waiting: list[Any] = []
         #: COMMITTED, SNAPSHOT or OTHER; "" until it is asked for.
         self.view = ""
+        #: The writers' own: what makes observed cursors, once it is known.
+        self.observe: Any = None
         #: The writers' own: the short way of statements that are commits of their own, if it is known.
         self.single_writes: Any = None
         self.end_transaction()

@@ -7,8 +7,9 @@ thread is capturing.
 
 from __future__ import annotations
 
-import threading
 from typing import Any, Callable
+
+from .. import _engine
 
 
 class Captured(BaseException):
@@ -20,31 +21,16 @@ class Captured(BaseException):
         self.compiler = compiler
 
 
-#: How many captures are under way in all threads: most of the time there's nothing to look for.
-under_way = 0
-
-
-class _ThisThread(threading.local):
-    capturing = False
-
-
-_local = _ThisThread()
-
-
-def is_capturing() -> bool:
-    return under_way > 0 and _local.capturing
+is_capturing = _engine.is_capturing
 
 
 def capture(method: Callable[[], Any]) -> Captured | None:
     """What ``method`` would ask first; None: nothing. Raises what ``method`` raises before."""
-    global under_way
-    under_way += 1
-    _local.capturing = True
+    _engine.enter_capture()
     try:
         method()
     except Captured as captured:
         return captured
     finally:
-        _local.capturing = False
-        under_way -= 1
+        _engine.leave_capture()
     return None

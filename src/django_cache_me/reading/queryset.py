@@ -66,10 +66,9 @@ def permanent_cache(self: QuerySet[Any]) -> QuerySet[Any]:
 def _fetching(original: Callable[[Any], None]) -> Callable[[Any], None]:
     others = cache_me_registry.others
 
-    @functools.wraps(original)
     def _fetch_all(self: Any) -> None:
         if self._result_cache is None:
-            if capturing.under_way and capturing.is_capturing():
+            if capturing.is_capturing():
                 raise capturing.Captured(queryset=self)
             if self._cache_me_chain is not None and is_recorded(self):
                 self._result_cache = recording.rows(self)
@@ -84,7 +83,7 @@ def _fetching(original: Callable[[Any], None]) -> Callable[[Any], None]:
             return
         original(self)  # fetches if nothing was fetched yet; then prefetches related objects
 
-    return _fetch_all
+    return _diverted(original, _fetch_all, others)
 
 
 def _explaining(original: Callable[..., str]) -> Callable[..., str]:
@@ -99,7 +98,6 @@ def _explaining(original: Callable[..., str]) -> Callable[..., str]:
 
 
 def _cloning(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
     def _clone(self: Any) -> Any:
         if self._cache_me_chain is not None and is_recorded(self):
             clone = recording.clone_of(self)
@@ -111,4 +109,10 @@ def _cloning(original: Callable[..., Any]) -> Callable[..., Any]:
             clone._cache_me_policy = policy
         return clone
 
-    return _clone
+    return _diverted(original, _clone, None)
+
+
+def _diverted(original: Any, otherwise: Any, others: set[Any] | None) -> Callable[..., Any]:
+    """``original`` for querysets that have nothing of ours, and whose model is one of ``others``."""
+    method: Callable[..., Any] = _engine.diverted_method(original, otherwise, others)
+    return functools.update_wrapper(method, original)

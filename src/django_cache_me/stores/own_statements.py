@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import threading
+import os
+from threading import get_ident
 
-
-class _ThisThread(threading.local):
-    left_alone = False
-
-
-#: Its ``left_alone`` says so of the thread that asks.
-this_thread = _ThisThread()
+#: Most processes have none. These last as long as the process, so that their numbers aren't given anew.
+threads_left_alone: set[int] = set()
+os.register_at_fork(after_in_child=threads_left_alone.clear)
 
 
 def leave_alone() -> None:
-    """This thread's statements, from now on, are the cache's own."""
-    this_thread.left_alone = True
+    """This thread's statements, from now on, are the cache's own. To be called by one that never ends."""
+    threads_left_alone.add(get_ident())

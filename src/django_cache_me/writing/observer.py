@@ -13,6 +13,7 @@ private methods of ``BaseDatabaseWrapper`` are wrapped, which are the same from 
 from __future__ import annotations
 
 import functools
+from threading import get_ident
 from typing import Any, Callable
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -21,9 +22,10 @@ from django.db.backends.signals import connection_created
 from ..databases.connection import STATE, look_at_new_connection, state_of
 from ..databases.drivers import IDLE
 from ..databases.identity import forget_connection
-from ..stores.own_statements import this_thread
+from ..stores.own_statements import threads_left_alone
 from .announcement import announce, hear_of_the_end
-from .cursor import observed
+from .cursor import install as install_cursors
+from .cursor import observer_of
 
 _INSTALLED = "_cache_me_observed"
 
@@ -33,6 +35,7 @@ def install() -> None:
     if getattr(BaseDatabaseWrapper, _INSTALLED, False):
         return
     setattr(BaseDatabaseWrapper, _INSTALLED, True)
+    install_cursors()
     _wrap_prepare_cursor()
     for name, around in (
         ("_commit", _commit),
@@ -63,9 +66,10 @@ def _wrap_prepare_cursor() -> None:
         state = self.__dict__.get(STATE)
         if state is None or state.raw is not self.connection:
             state = state_of(self)
-        if state.driver is None or this_thread.left_alone:
+        observe = state.observe or observer_of(state)
+        if observe is None or (threads_left_alone and get_ident() in threads_left_alone):
             return original(self, cursor)
-        return original(self, observed(self, state, cursor))
+        return original(self, observe(self, state, cursor))
 
     setattr(BaseDatabaseWrapper, "_prepare_cursor", _prepare_cursor)
 
