@@ -28,8 +28,7 @@ def measure(
     with team(names, database, places) as started:
         processes = {name: group[0] for name, group in started.items()}
         for name, process in processes.items():
-            process.ask("deal", seed=0, number=scale.warm, writes=0.0)
-            process.ask("play")
+            process.ask("warm", number=scale.warm)
             advance(f"writes: {name} warms up")
         seed = 0
         for share in options.MORE_SHARES:

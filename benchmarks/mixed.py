@@ -27,9 +27,8 @@ def measure(
     with team(names, database, places, max(numbers)) as started:
         for name, group in started.items():
             if name != "plain":  # filled by one process; then each learns what it keeps for itself
-                group[0].ask("deal", seed=0, number=warm, writes=0.0)
-                group[0].ask("play")
-            _run(group, 0, 0.0, warm, WARM_SECONDS)
+                group[0].ask("warm", number=warm)
+            _run(group, 0, 0.0, DEALT, WARM_SECONDS)
             advance(f"mixed: {name} warms up")
         cells = [(number, share) for number in numbers for share in scale.shares]
         able = {

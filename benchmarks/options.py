@@ -24,11 +24,11 @@ class Scale:
     #: Shares of writes and numbers of processes of the mixed loads.
     shares: tuple[float, ...]
     processes: tuple[int, ...]
-    #: Operations that warm a cache before a load.
-    warm: int
+    #: Reads that warm a cache before a load; None: every one that a load may do, once.
+    warm: int | None
 
 
-FULL = Scale(330.0, 12, 2, (0.001, 0.01, 0.1), (1, 2, 4), 4000)
+FULL = Scale(330.0, 12, 2, (0.001, 0.01, 0.1), (1, 2, 4), None)
 #: Only to see that it works.
 QUICK = Scale(15.0, 3, 1, (0.01, 0.1), (1, 2), 200)
 #: The same in seconds, for the tests.

@@ -89,6 +89,15 @@ class Worker:
         gc.collect()
         return len(self._operations)
 
+    def warm(self, number: int | None) -> Any:
+        """So many reads, or each that a load may do; the cache is filled by that."""
+        if number is None:
+            self._operations = self.workload.every_read()
+            gc.collect()
+        else:
+            self.deal(seed=0, number=number, writes=0.0)
+        return self.play()
+
     def load(self, seconds: float) -> Any:
         return self.workload.load(self._operations, seconds)
 

@@ -38,6 +38,9 @@ class Zipf:
         random.Random(size).shuffle(self._numbers)
         self._weights = list(itertools.accumulate((rank + 1) ** -EXPONENT for rank in range(size)))
 
+    def all(self) -> list[int]:
+        return self._numbers
+
     def draw(self, source: random.Random, number: int) -> list[int]:
         return source.choices(self._numbers, cum_weights=self._weights, k=number)
 
@@ -88,6 +91,10 @@ class Workload:
         chosen = source.choices(list(shares), list(shares.values()), k=number)
         ats = {kind: iter(space.draw(source, chosen.count(kind))) for kind, space in self._spaces.items()}
         return [(kind, self._calls[kind], next(ats[kind])) for kind in chosen]
+
+    def every_read(self) -> list[Any]:
+        """Each read that there may be among those dealt, once."""
+        return [(kind, self._calls[kind], at) for kind in READS for at in self._spaces[kind].all()]
 
     def load(self, operations: list[Any], seconds: float) -> dict[str, Any]:
         """Run them for so long (a read at least), from the start again if they run out; what was done."""
