@@ -28,7 +28,7 @@ def measure(
     with team(names, database, places) as started:
         processes = {name: group[0] for name, group in started.items()}
         for name, process in processes.items():
-            process.ask("warm", number=scale.warm)
+            process.ask("warm", number=scale.warm_rates)
             advance(f"writes: {name} warms up")
         seed = 0
         for share in options.MORE_SHARES:

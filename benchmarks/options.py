@@ -26,13 +26,15 @@ class Scale:
     processes: tuple[int, ...]
     #: Reads that warm a cache before a load; None: every one that a load may do, once.
     warm: int | None
+    #: The same before hit rates are compared: there first sights are among the misses.
+    warm_rates: int
 
 
-FULL = Scale(330.0, 12, 2, (0.001, 0.01, 0.1), (1, 2, 4), None)
+FULL = Scale(330.0, 12, 2, (0.001, 0.01, 0.1), (1, 2, 4), None, 4000)
 #: Only to see that it works.
-QUICK = Scale(15.0, 3, 1, (0.01, 0.1), (1, 2), 200)
+QUICK = Scale(15.0, 3, 1, (0.01, 0.1), (1, 2), 200, 200)
 #: The same in seconds, for the tests.
-TINY = Scale(0.5, 1, 1, (0.1,), (1, 2), 50)
+TINY = Scale(0.5, 1, 1, (0.1,), (1, 2), 50, 50)
 #: Shares of writes of ``make bench-writes``.
 MORE_SHARES: tuple[float, ...] = (0.001, 0.01, 0.1, 0.5)
 #: Its operations, of each contender in each of the loads, per second of measuring.

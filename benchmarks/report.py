@@ -224,7 +224,8 @@ def _misses(results: dict[str, Any]) -> Table:
     table = Table(
         "Needless misses: the answer had not changed",
         ["writes", "kinds", *names],
-        note="Needless of all misses (and the share). Covered: kinds known by key or by value.",
+        note="Needless of all misses (and the share); first: of questions that weren't asked before, among all. "
+        "Covered: kinds known by key or by value.",
         labels=2,
     )
     for row in results["writes"]:
@@ -232,7 +233,8 @@ def _misses(results: dict[str, Any]) -> Table:
             cells = []
             for name in names:
                 one = row["contenders"][name][what]
-                cells.append(f"{one['needless']} of {one['misses']} ({percent(one['needless rate'])})")
+                share = percent(one["needless rate"])
+                cells.append(f"{one['needless']} of {one['misses']} ({share}), {one['first']} first")
             table.rows.append([percent(row["writes"]), what, *cells])
     return table
 

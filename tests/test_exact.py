@@ -19,6 +19,7 @@ from django.test import override_settings
 from django_cache_me import recent_misses, stats
 from django_cache_me.databases.catalog import forget
 from django_cache_me.databases.identity import identity_of
+from django_cache_me.stores.shared_memory import SharedMemoryStore
 from tests.aliases import database
 from tests.judges.defects import planted
 from tests.looking import seen
@@ -124,6 +125,27 @@ def by_range(alias):
     return list(products(alias).filter(price__gt=2).order_by("pk"))
 
 
+def by_band(alias):
+    return list(products(alias).filter(price__range=(2, 4)).order_by("price", "pk")[:2])
+
+
+def by_band_of_days(alias):
+    days = {"made__gte": datetime.date(2024, 1, 2), "made__lt": datetime.date(2024, 1, 4)}
+    return list(products(alias).filter(**days).order_by("pk"))
+
+
+def counted_in_a_band(alias):
+    return products(alias).filter(price__range=(2, 4)).count()
+
+
+def tagged(alias):
+    if not Tag.objects.using(alias).no_cache().exists():
+        tag = Tag.objects.using(alias).create(pk=1, word="t")
+        for product in products(alias).no_cache().filter(pk__lte=4):
+            product.tags.add(tag)
+    return list(products(alias).filter(tags=1).order_by("pk")[:2])
+
+
 def save_of(pk, **values):
     def write(alias):
         product = Product.objects.using(alias).no_cache().get(pk=pk)
@@ -218,6 +240,26 @@ CASES = [
     (paged, delete_of(1), False),
     (without_keys, save_of(4, name="a"), True),
     (without_keys, save_of(1, name="a"), False),
+    # By band.
+    (by_band, save_of(6, price=9), True),
+    (by_band, save_of(6, price=decimal.Decimal("3.5")), False),
+    (by_band, save_of(6, price=F("price") + 1), False),
+    (by_band, save_of(2, price=9), False),
+    (by_band, update_of(6, price=9), False),
+    (by_band, update_of(6, weight=3), True),
+    (by_band, insert_into(1), True),
+    (by_band, delete_of(6), True),
+    (by_band, delete_of(2), False),
+    (by_band, bulk_update, False),
+    (by_band_of_days, save_of(6, price=1), True),
+    (by_band_of_days, save_of(6, made=datetime.date(2024, 1, 3)), False),
+    (counted_in_a_band, save_of(6, price=9), True),
+    (counted_in_a_band, save_of(6, price=4), False),
+    (counted_in_a_band, save_of(3, price=9), False),
+    # Joined by key, the joined table first.
+    (tagged, save_of(6, price=7), True),
+    (tagged, save_of(4, price=7), True),
+    (tagged, save_of(1, price=7), False),
     # All else.
     (whole_table, save_of(4, price=7), False),
     (by_range, insert_into(2), False),
@@ -259,7 +301,20 @@ def test_what_a_write_makes_a_miss_of(shop, read, write, survives):
 
 def _misses_whole_tables(alias, read):
     # Whether SQLite's foreign keys are enforced is each connection's own business.
-    return read is joined and connections[alias].vendor == "sqlite"
+    return read in (joined, tagged) and connections[alias].vendor == "sqlite"
+
+
+def test_writers_that_have_heard_of_no_bands_tell_of_none(shop, monkeypatch):
+    """As those of a process that began its transaction before anybody asked for bands."""
+    monkeypatch.setattr(SharedMemoryStore, "marked_bands", lambda self, hints: 0)
+    by_band(shop)
+    with transaction.atomic(using=shop):  # by the long way
+        save_of(6, price=3)(shop)
+    assert _content(by_band(shop)) == _plain(by_band, shop)
+    assert [one.pk for one in by_band(shop)] == [2, 3]
+    with transaction.atomic(using=shop):
+        save_of(6, price=decimal.Decimal("2.5"))(shop)
+    assert [one.pk for one in by_band(shop)] == [2, 6]
 
 
 def first_by_category(alias):

@@ -42,7 +42,7 @@ class Saving:
         self.dependencies = pack([*self.write_rule(), any_of(Product._meta.db_table)])
 
     def write_rule(self) -> Any:
-        return self._write.dependencies(self._values, True)
+        return self._write.dependencies(self._values, True, 0)
 
     def read_rule(self) -> Any:
         footing, _ = self._read.before(self._key, True)

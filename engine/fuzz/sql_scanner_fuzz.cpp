@@ -91,7 +91,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const WriteOutline outline = outline_write(stream, statement);
         for (const std::vector<OutlineValue>& row : outline.rows)
           require(row.size() == outline.columns.size());
-        WriteRule(stream, statement, tables_of(statement)).dependencies(nothing, true, list);
+        const WriteRule rule(stream, statement, tables_of(statement));
+        for (const std::uint64_t hinted : {std::uint64_t{0}, ~std::uint64_t{0}})
+          rule.dependencies(nothing, true, hinted, list);
         require(!list.hashes.empty());
       }
       require(list.hashes.size() == list.words.size());

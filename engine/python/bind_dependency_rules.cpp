@@ -28,7 +28,7 @@ struct Tables {
   TableFactsByName by_name;
 };
 
-using Column = std::tuple<std::string, std::string, std::uint32_t, bool>;
+using Column = std::tuple<std::string, std::string, std::uint32_t, bool, int>;
 using ForeignKey = std::tuple<std::string, std::string, std::string>;
 
 ValueType type_named(std::string_view name) {
@@ -45,8 +45,8 @@ void add_table(Tables& tables, const std::string& name, const std::vector<Column
                std::vector<std::string> primary_key, const std::vector<ForeignKey>& foreign_keys) {
   auto facts = std::make_shared<TableFacts>();
   facts->name = name;
-  for (const auto& [column, type, most, computed] : columns) {
-    facts->columns.push_back({column, type_named(type), most, computed});
+  for (const auto& [column, type, most, computed, digits] : columns) {
+    facts->columns.push_back({column, type_named(type), most, computed, digits});
   }
   for (const std::string& column : primary_key) {
     if (facts->column(column) == nullptr)
@@ -100,7 +100,10 @@ std::vector<std::pair<std::uint64_t, std::string>> worded(DependencyList list) {
 void register_read_rule(nb::module_& module) {
   nb::class_<ReadFooting>(module, "ReadFooting", "The rule that holds for each table of one read; opaque.")
       .def_prop_ro("needs_rows", [](const ReadFooting& self) { return self.footing.needs_rows; })
-      .def_prop_ro("needs_witnesses", [](const ReadFooting& self) { return self.footing.needs_witnesses; });
+      .def_prop_ro("needs_witnesses", [](const ReadFooting& self) { return self.footing.needs_witnesses; })
+      .def_prop_ro(
+          "hints", [](const ReadFooting& self) { return pack(self.footing.hints); },
+          "To be left for writers (packed): bands of these columns are asked for.");
   nb::class_<ReadRule>(module, "ReadRule", "What the answer to one SELECT rests on.")
       .def_static("of", &make<ReadRule>, "sql"_a, "dialect"_a, "tables"_a,
                   "Of a readable text of one statement.")
@@ -149,20 +152,24 @@ void register_write_rule(nb::module_& module) {
       .def_prop_ro("may_act", &WriteRule::may_act, "Whether foreign keys may act by it.")
       .def(
           "dependencies",
-          [](const WriteRule& rule, nb::handle parameters, bool trusts_values) {
+          [](const WriteRule& rule, nb::handle parameters, bool trusts_values, std::uint64_t hinted) {
             DependencyList out;
-            rule.dependencies(PythonParameters(parameters.ptr()), trusts_values, out);
+            rule.dependencies(PythonParameters(parameters.ptr()), trusts_values, hinted, out);
             return std::move(out.hashes);
           },
-          "parameters"_a, "trusts_values"_a, "What executing it with these bumps.")
+          "parameters"_a, "trusts_values"_a, "hinted"_a,
+          "What executing it with these bumps; `hinted` has a bit for each of band_hints that was left.")
+      .def_prop_ro(
+          "band_hints", [](const WriteRule& rule) { return pack(rule.band_hints()); },
+          "What readers leave who ask for bands (packed).")
       .def(
           "words",
-          [](const WriteRule& rule, nb::handle parameters, bool trusts_values) {
+          [](const WriteRule& rule, nb::handle parameters, bool trusts_values, std::uint64_t hinted) {
             DependencyList out{{}, true, {}};
-            rule.dependencies(PythonParameters(parameters.ptr()), trusts_values, out);
+            rule.dependencies(PythonParameters(parameters.ptr()), trusts_values, hinted, out);
             return worded(std::move(out));
           },
-          "parameters"_a, "trusts_values"_a, "The same, each with its words.");
+          "parameters"_a, "trusts_values"_a, "hinted"_a, "The same, each with its words.");
 }
 
 }  // namespace
@@ -174,8 +181,8 @@ void register_dependency_rules(nb::module_& module) {
   nb::class_<Tables>(module, "Tables", "What the catalog knows of tables, for the dependency rules.")
       .def(nb::init<>())
       .def("add", &add_table, "name"_a, "columns"_a, "primary_key"_a, "foreign_keys"_a,
-           "Columns as (name, type, most characters, computed), enforced foreign keys as (column, table, "
-           "column).");
+           "Columns as (name, type, most characters, computed, digits of a decimal or -1), enforced foreign "
+           "keys as (column, table, column).");
   module.attr("MOST_ROWS") = cache_me::kMostRows;
   register_read_rule(module);
   register_write_rule(module);

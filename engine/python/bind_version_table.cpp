@@ -111,6 +111,16 @@ void register_version_table(nb::module_& module) {
           "bump",
           [](VersionTable& table, const nb::bytes& dependencies) { return table.bump(unpack(dependencies)); },
           "dependencies"_a, "Bump without an intent. False as for finish().")
+      .def(
+          "marked",
+          [](const VersionTable& table, const nb::bytes& dependencies) {
+            return table.marked(unpack(dependencies));
+          },
+          "dependencies"_a, "A bit for each of these that was ever bumped, or may have been.")
+      .def(
+          "mark",
+          [](const VersionTable& table, const nb::bytes& dependencies) { table.mark(unpack(dependencies)); },
+          "dependencies"_a, "Bump those that marked() doesn't tell of.")
       .def("unknown_outcomes", [](const VersionTable& table) { return table.unknown_outcomes(); })
       .def("settle", &VersionTable::settle, "outcome"_a, "The session is gone: bump again and withdraw.");
 }

@@ -10,8 +10,9 @@
 namespace cache_me::python {
 namespace {
 
-PyObject* uuid_type = nullptr;   // kept until the process ends
-PyObject* bytes_name = nullptr;  // interned
+PyObject* uuid_type = nullptr;     // kept until the process ends
+PyObject* decimal_type = nullptr;  // the same
+PyObject* bytes_name = nullptr;    // interned
 
 // Django wraps integers in these for psycopg 3, so that the server is told their types.
 bool is_psycopgs_integer(PyTypeObject* type) {
@@ -82,6 +83,7 @@ KnownValue known_value(PyObject* value, ValueType type, char (&uuid)[16]) {
       if (!days_of(value, known.number)) return {};
       break;
     case ValueType::text:
+    case ValueType::decimal:
       if (!text_of(value, known.bytes)) return {};
       break;
   }
@@ -102,8 +104,16 @@ PyObject* PythonParameters::at(std::uint32_t position) const {
 }
 
 KnownValue PythonParameters::parameter(std::uint32_t position, ValueType type) const {
-  PyObject* const value = at(position);
-  return value == nullptr ? KnownValue{} : known_value(value, type, uuid_);
+  PyObject* value = at(position);
+  if (value == nullptr) return {};
+  if (type == ValueType::decimal && (reinterpret_cast<PyObject*>(Py_TYPE(value)) == decimal_type ||
+                                     (PyLong_Check(value) && !PyBool_Check(value)))) {
+    text_ = PyRef::steal(PyObject_Str(value));
+    if (!text_) PyErr_Clear();
+    if (!text_) return {};
+    value = text_.get();
+  }
+  return known_value(value, type, uuid_);
 }
 
 ResultRows::Cell PythonRows::cell(std::size_t row, std::size_t column, ValueType type,
@@ -129,7 +139,10 @@ bool init_statement_values() {
   if (!module) return false;
   uuid_type = PyObject_GetAttrString(module.get(), "UUID");
   bytes_name = PyUnicode_InternFromString("bytes");
-  return uuid_type != nullptr && bytes_name != nullptr;
+  const PyRef decimals = PyRef::steal(PyImport_ImportModule("decimal"));
+  if (!decimals) return false;
+  decimal_type = PyObject_GetAttrString(decimals.get(), "Decimal");
+  return uuid_type != nullptr && bytes_name != nullptr && decimal_type != nullptr;
 }
 
 }  // namespace cache_me::python

@@ -4,11 +4,13 @@
 #include <Python.h>
 
 #include "cache_me/dependency_rules.hpp"
+#include "py_ref.hpp"
 
 namespace cache_me::python {
 
 // `value` if it is exactly of a Python type that stands for `type`: int (and psycopg's wrappers of it), bool,
-// uuid.UUID, date or its ISO text, str. Its bytes live as long as `value` does. Sets no Python error.
+// uuid.UUID, date or its ISO text, str; of a decimal its text. Its bytes live as long as `value` does. Sets
+// no Python error.
 KnownValue known_value(PyObject* value, ValueType type, char (&uuid)[16]);
 
 // The parameters of one execution: a tuple or a list; anything else has none that are known. Borrowed.
@@ -22,6 +24,7 @@ class PythonParameters : public Parameters {
   PyObject* at(std::uint32_t position) const;
   PyObject* const sequence_;
   mutable char uuid_[16] = {};
+  mutable PyRef text_;  // of a decimal
 };
 
 // A list of tuples or lists, as a driver gave them. Borrowed.

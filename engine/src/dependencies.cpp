@@ -55,6 +55,16 @@ std::uint64_t value_dependency(std::string_view table, std::string_view column, 
   return hash64(text);
 }
 
+std::uint64_t band_dependency(std::string_view table, std::string_view column, int level, std::int64_t band) {
+  std::string& text = scratch("band");
+  append_part(text, table);
+  append_part(text, column);
+  text.push_back('\0');
+  text.push_back(static_cast<char>('0' + level));
+  text.append(reinterpret_cast<const char*>(&band), sizeof band);
+  return hash64(text);
+}
+
 std::uint64_t row_dependency(std::string_view table, std::span<const KnownValue> key) {
   std::string& text = scratch("row");
   append_part(text, table);

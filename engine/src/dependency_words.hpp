@@ -21,10 +21,12 @@ inline void add(DependencyList& out, std::string_view kind, std::string_view tab
   if (out.in_words) out.words.push_back(joined(table, ".", kind));
 }
 
-// "set" and "unknown" of a column.
+// "set", "unknown" and "unbanded" of a column.
 inline void add(DependencyList& out, std::string_view kind, std::string_view table, std::string_view column) {
   out.hashes.push_back(dependency_of(kind, table, column));
-  if (out.in_words) out.words.push_back(joined(table, kind == "set" ? "~" : "?", column));
+  if (!out.in_words) return;
+  if (kind == "unbanded") return out.words.push_back(joined(table, ".", column).append("≈?"));
+  out.words.push_back(joined(table, kind == "set" ? "~" : "?", column));
 }
 
 inline void add_value(DependencyList& out, std::string_view table, std::string_view column,

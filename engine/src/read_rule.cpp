@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <string>
 
+#include "bands.hpp"
 #include "cache_me/dependency_rules.hpp"
 #include "dependency_words.hpp"
 
@@ -89,7 +90,15 @@ void ReadRule::plan_values(std::uint32_t occurrence, Plan& plan) const {
     if (facts.primary_key.size() == 1 && facts.primary_key[0] == pin.column) continue;
     plan.pivots.push_back(n);
   }
-  if (plan.pivots.empty() || names_what_is_unknown(occurrence)) return;
+  for (const ColumnFacts& column : facts.columns) {
+    if (!has_bands(facts, column)) continue;
+    bool sides[2] = {false, false};
+    for (const Bound& one : outline_.bounds) {
+      if (one.occurrence == occurrence && one.column == column.name) sides[one.is_least ? 0 : 1] = true;
+    }
+    if (sides[0] && sides[1]) plan.ranges.push_back(column.name);
+  }
+  if ((plan.pivots.empty() && plan.ranges.empty()) || names_what_is_unknown(occurrence)) return;
   plan.placing = placing_columns(occurrence);
   const bool several = outline_.occurrences.size() > 1;
   plan.by_value = !plan.key_columns.empty() && !outline_.aggregates && !outline_.window && !outline_.offset &&
@@ -161,7 +170,7 @@ bool ReadRule::is_decided_by(std::uint32_t occurrence, std::uint32_t edge) const
   if (std::any_of(outline_.used.begin(), outline_.used.end(), of_it)) return true;
   if ((outline_.limit || outline_.offset) &&
       (outline_.orders_by_position || names_a_label() ||
-       std::any_of(outline_.ordering.begin(), outline_.ordering.end(), of_it))) {
+       std::any_of(outline_.ordering.begin(), outline_.ordering.end(), decides))) {
     return true;
   }
   for (std::uint32_t n = 0; n < outline_.occurrences.size(); ++n) {
@@ -262,7 +271,9 @@ ReadRule::Footing ReadRule::before(const Parameters& parameters, bool may_witnes
     Kind kind = kAny;
     if (!plan.key.empty() && key_rows(plan, parameters, rows)) {
       kind = kByKey;
-    } else if ((plan.by_value || (plan.by_witness && may_witness)) && pivot_values(plan, parameters, out)) {
+    } else if ((plan.by_value || (plan.by_witness && may_witness)) &&
+               (pivot_values(plan, parameters, out) ||
+                bands(static_cast<std::uint32_t>(n), parameters, footing, out))) {
       kind = plan.by_value ? kByValue : kByWitness;
       for (const std::string& column : plan.placing) {
         if (plan.facts->column(column) != nullptr) add(out, "set", table, column);
@@ -319,6 +330,35 @@ bool ReadRule::pivot_values(const Plan& plan, const Parameters& parameters, Depe
     return true;
   }
   return false;
+}
+
+// Adds the bands of the first range whose ends are known, and what isn't banded of its column.
+bool ReadRule::bands(std::uint32_t occurrence, const Parameters& parameters, Footing& footing,
+                     DependencyList& out) const {
+  const Plan& plan = plans_[occurrence];
+  for (const std::string& name : plan.ranges) {
+    const ColumnFacts& column = *plan.facts->column(name);
+    const auto least = bound(occurrence, column, true, parameters);
+    const auto most = bound(occurrence, column, false, parameters);
+    if (!least || !most || !add_bands_between(out, plan.facts->name, name, *least, *most)) continue;
+    add(out, "unbanded", plan.facts->name, name);
+    footing.hints.push_back(dependency_of("banded", plan.facts->name, name));
+    return true;
+  }
+  return false;
+}
+
+// The place beyond which no value of the column is in the result; nothing: none is known.
+std::optional<std::int64_t> ReadRule::bound(std::uint32_t occurrence, const ColumnFacts& column,
+                                            bool is_least, const Parameters& parameters) const {
+  for (const Bound& one : outline_.bounds) {
+    if (one.occurrence != occurrence || one.is_least != is_least || one.column != column.name) continue;
+    const auto place = place_of(one.value, parameters, column);
+    if (!place) continue;
+    const bool is_cut = !is_least && !place->exact;
+    return place->at + (is_least ? -1 : is_cut ? 2 : 1);
+  }
+  return std::nullopt;
 }
 
 void ReadRule::after(const Footing& footing, const Parameters& parameters, const ResultRows& result,

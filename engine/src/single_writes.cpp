@@ -11,7 +11,7 @@ std::optional<Intent> SingleWrites::declare(const WriteRule& rule, const Paramet
                                             std::span<const Dependency> others) const {
   DependencyList written;
   written.hashes.assign(others.begin(), others.end());
-  rule.dependencies(parameters, true, written);
+  rule.dependencies(parameters, true, table_->marked(rule.band_hints()), written);
   if (written.hashes.size() > version_file::kRecordDependencies || !schema_stays()) return std::nullopt;
   Result<Intent> declared = table_->declare(written.hashes, session_, settles_with_owner_);
   if (!declared) return std::nullopt;

@@ -68,13 +68,26 @@ class OutlineReader {
   // Calls visit(name, values) for each conjunct `name = value` and `name IN (values)` of the condition in
   // [begin, end): bounded by AND, the condition's ends, or the parentheses around a conjunction.
   template <typename Visit>
-  void pins(std::size_t begin, std::size_t end, Visit visit) const;
+  void pins(std::size_t begin, std::size_t end, Visit visit) const {
+    conjuncts(begin, end, [&](std::size_t from, std::size_t to) { pin(from, to, visit); });
+  }
+
+  // The same for `name >= value`, `name BETWEEN value AND value` and their like: visit(name, is_least,
+  // value).
+  template <typename Visit>
+  void bounds(std::size_t begin, std::size_t end, Visit visit) const {
+    conjuncts(begin, end, [&](std::size_t from, std::size_t to) { bound(from, to, visit); });
+  }
 
  private:
+  template <typename Visit>
+  void conjuncts(std::size_t begin, std::size_t end, Visit visit) const;
   // Whether AND at the top level of [begin, end) separates conjuncts, and nothing binds weaker than it there.
   bool is_conjunction(std::size_t begin, std::size_t end) const;
   template <typename Visit>
   void pin(std::size_t begin, std::size_t end, Visit& visit) const;
+  template <typename Visit>
+  void bound(std::size_t begin, std::size_t end, Visit& visit) const;
 
   const TokenStream& stream_;
   std::vector<std::uint32_t> ordinals_;  // of tokens from first_ on: placeholders before each
@@ -89,7 +102,7 @@ inline bool is_a_value(const OutlineValue& value) {
 }
 
 template <typename Visit>
-void OutlineReader::pins(std::size_t begin, std::size_t end, Visit visit) const {
+void OutlineReader::conjuncts(std::size_t begin, std::size_t end, Visit visit) const {
   std::vector<std::pair<std::size_t, std::size_t>> waiting{{begin, end}};
   while (!waiting.empty()) {
     const auto [from, to] = stripped(waiting.back().first, waiting.back().second);
@@ -107,7 +120,7 @@ void OutlineReader::pins(std::size_t begin, std::size_t end, Visit visit) const 
       if (is_symbol(start, i, '(') && token(start).match + 1 == i) {
         waiting.emplace_back(start, i);
       } else {
-        pin(start, i, visit);
+        visit(start, i);
       }
       start = i + 1;
     }
@@ -134,6 +147,27 @@ void OutlineReader::pin(std::size_t begin, std::size_t end, Visit& visit) const 
     if (!is_a_value(values.back())) return;
   }
   visit(name, std::move(values));
+}
+
+template <typename Visit>
+void OutlineReader::bound(std::size_t begin, std::size_t end, Visit& visit) const {
+  const OutlineName name = name_at(begin, end);
+  if (name.parts == 0) return;
+  std::size_t i = name.end;
+  if (is(i, end, Keyword::kw_between)) {
+    if (i + 4 != end || !is(i + 2, end, Keyword::kw_and)) return;
+    const OutlineValue least = value(i + 1, i + 2);
+    const OutlineValue most = value(i + 3, end);
+    if (is_a_value(least)) visit(name, true, least);
+    if (is_a_value(most)) visit(name, false, most);
+    return;
+  }
+  const bool is_least = is_symbol(i, end, '>');
+  if (!is_least && !is_symbol(i, end, '<')) return;
+  ++i;
+  if (is_symbol(i, end, '=')) ++i;
+  const OutlineValue given = value(i, end);  // of <>, << and their like none
+  if (is_a_value(given)) visit(name, is_least, given);
 }
 
 }  // namespace cache_me

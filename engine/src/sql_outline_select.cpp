@@ -352,6 +352,12 @@ class SelectOutliner {
             out_.pins.push_back({column.occurrence, column.name, std::move(values)});
           }
         });
+        reader_.bounds(begin, end, [&](const OutlineName& name, bool is_least, const OutlineValue& value) {
+          const OutlineColumn column = placed(name);
+          if (column.occurrence != kNoOccurrence) {
+            out_.bounds.push_back({column.occurrence, column.name, is_least, value});
+          }
+        });
         break;
       case kw_group:
       case kw_having:
@@ -377,9 +383,23 @@ class SelectOutliner {
   }
 
   void order_by(std::size_t begin, std::size_t end) {
-    collect(begin, end, out_.ordering);
+    if (reader_.is(begin, end, kw_by)) ++begin;
+    for (std::size_t i = begin; i < end;) {  // but for the directions
+      const std::size_t start = i;
+      while (i < end && !is_direction(i, begin)) ++i;
+      collect(start, i, out_.ordering);
+      ++i;
+    }
     look_for_aggregates(begin, end);
-    look_for_positions(reader_.is(begin, end, kw_by) ? begin + 1 : begin, end);
+    look_for_positions(begin, end);
+  }
+
+  // ASC or DESC behind an operand. Elsewhere they may be names, in SQLite.
+  bool is_direction(std::size_t i, std::size_t begin) const {
+    if (i == begin || reader_.token(i).kind != TokenKind::word) return false;
+    const std::string word = reader_.folded(i);
+    if (lower_ascii(word) != "asc" && lower_ascii(word) != "desc") return false;
+    return reader_.is_name(i - 1, i) || reader_.is_symbol(i - 1, i, ')');
   }
 
   // Terms that begin with a number: SQLite takes (2) and +2 for a position too, and a driver may write a

@@ -298,6 +298,14 @@ bool VersionTable::read(std::span<const Dependency> dependencies, std::span<std:
   return true;
 }
 
+std::uint64_t VersionTable::marked(std::span<const Dependency> dependencies) const noexcept {
+  std::uint64_t bits = 0;
+  for (std::size_t n = 0; n < dependencies.size() && n < 64; ++n) {
+    if (slot(dependencies[n]).load(std::memory_order_relaxed) != 0) bits |= std::uint64_t{1} << n;
+  }
+  return bits;
+}
+
 bool VersionTable::unchanged(std::uint64_t epoch, std::span<const Dependency> dependencies,
                              std::span<const std::uint64_t> versions, std::uint64_t not_younger_than) const {
   if (epoch != epoch_ || versions.size() != dependencies.size() || !usable()) return false;
@@ -325,6 +333,12 @@ bool VersionTable::unchanged(std::uint64_t epoch, std::span<const Dependency> de
 void VersionTable::raise(std::span<const Dependency> dependencies) const noexcept {
   const std::uint64_t number = header_->sequence.fetch_add(1, std::memory_order_seq_cst) + 1;
   for (const Dependency dependency : dependencies) raise_to(slot(dependency), number);
+}
+
+void VersionTable::mark(std::span<const Dependency> dependencies) const noexcept {
+  for (const Dependency& dependency : dependencies) {
+    if (slot(dependency).load(std::memory_order_relaxed) == 0) raise(std::span(&dependency, 1));
+  }
 }
 
 void VersionTable::raise_floor() const noexcept {

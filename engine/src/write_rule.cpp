@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include "bands.hpp"
 #include "cache_me/dependency_rules.hpp"
 #include "dependency_words.hpp"
 
@@ -16,6 +17,11 @@ bool names_the_rowid(const std::vector<std::string>& columns) {
   return std::any_of(columns.begin(), columns.end(), [](const std::string& column) {
     return std::find(kNames.begin(), kNames.end(), column) != kNames.end();
   });
+}
+
+bool is_null(const OutlineValue& value, const Parameters& parameters) {
+  return value.kind == OutlineValue::Kind::null ||
+         (value.kind == OutlineValue::Kind::placeholder && parameters.is_null(value.placeholder));
 }
 
 bool fits(const KnownValue& value, std::uint32_t most_characters) {
@@ -54,6 +60,13 @@ WriteRule::WriteRule(const TokenStream& stream, const Statement& statement, cons
     position_of_.push_back(at == outline_.columns.end() ? -1 : at - outline_.columns.begin());
     if (position_of_.back() < 0 && !is_key(column.name) && !column.computed) whole_ = false;
   }
+  for (std::size_t n = 0; n < facts_->columns.size() && banded_.size() < 64; ++n) {
+    const ColumnFacts& column = facts_->columns[n];
+    if (!has_bands(*facts_, column)) continue;
+    banded_.push_back(n);
+    band_hints_.push_back(dependency_of("banded", table_, column.name));
+    unbanded_.push_back(dependency_of("unbanded", table_, column.name));
+  }
   if (outline_.kind == StatementKind::insert) {
     whole_ = exact_ = true;
     may_act_ = false;
@@ -81,15 +94,17 @@ void WriteRule::bulk(DependencyList& out) const {
   add(out, "bulk", table_);
 }
 
-void WriteRule::dependencies(const Parameters& parameters, bool trusts_values, DependencyList& out) const {
+void WriteRule::dependencies(const Parameters& parameters, bool trusts_values, std::uint64_t hinted,
+                             DependencyList& out) const {
   if (!exact_) return bulk(out);
   const std::size_t hashes = out.hashes.size();
   const std::size_t words = out.words.size();
   bool located = true;
+  std::uint64_t unbanded = ~hinted;
   add(out, "any", table_);
   if (outline_.kind == StatementKind::insert) {
     for (const std::vector<OutlineValue>& row : outline_.rows) {
-      new_row(row, parameters, trusts_values, out);
+      new_row(row, parameters, trusts_values, unbanded, out);
       if (out.hashes.size() - hashes > kMostOfOneWrite) break;
     }
   } else {
@@ -97,13 +112,20 @@ void WriteRule::dependencies(const Parameters& parameters, bool trusts_values, D
     if (located && outline_.kind == StatementKind::update) {
       const std::vector<OutlineValue>& row = outline_.rows.front();
       if (whole_) {
-        values_of(row, parameters, trusts_values, out);
+        values_of(row, parameters, trusts_values, unbanded, out);
       } else {
         for (const std::string& column : outline_.columns) add(out, "set", table_, column);
         for (const ColumnFacts& column : facts_->columns) {
           if (column.computed) add(out, "set", table_, column.name);
         }
       }
+    }
+  }
+  if (located && whole_) {
+    for (std::size_t n = 0; n < banded_.size(); ++n) {
+      if ((unbanded >> n & 1) == 0) continue;
+      out.hashes.push_back(unbanded_[n]);
+      if (out.in_words) out.words.push_back(joined(table_, ".", facts_->columns[banded_[n]].name) + "≈?");
     }
   }
   if (located && out.hashes.size() - hashes <= kMostOfOneWrite) return;
@@ -128,7 +150,7 @@ bool WriteRule::located_rows(const Parameters& parameters, DependencyList& out) 
 }
 
 void WriteRule::new_row(const std::vector<OutlineValue>& row, const Parameters& parameters, bool trusts,
-                        DependencyList& out) const {
+                        std::uint64_t& unbanded, DependencyList& out) const {
   std::vector<KnownValue> key;
   for (const std::string& name : facts_->primary_key) {
     const auto column = static_cast<std::size_t>(facts_->column(name) - facts_->columns.data());
@@ -143,12 +165,12 @@ void WriteRule::new_row(const std::vector<OutlineValue>& row, const Parameters& 
     }
   }
   if (key.size() == facts_->primary_key.size()) add_row(out, table_, key);
-  values_of(row, parameters, trusts, out);
+  values_of(row, parameters, trusts, unbanded, out);
 }
 
 // What the row is as a whole: its known values, and what isn't known of it.
 void WriteRule::values_of(const std::vector<OutlineValue>& row, const Parameters& parameters, bool trusts,
-                          DependencyList& out) const {
+                          std::uint64_t& unbanded, DependencyList& out) const {
   const std::vector<std::string>& key = facts_->primary_key;
   for (std::size_t n = 0; n < facts_->columns.size(); ++n) {
     const ColumnFacts& column = facts_->columns[n];
@@ -163,18 +185,41 @@ void WriteRule::values_of(const std::vector<OutlineValue>& row, const Parameters
       add_value(out, table_, column.name, value);
     }
   }
+  bands_of(row, parameters, trusts, unbanded, out);
+}
+
+void WriteRule::bands_of(const std::vector<OutlineValue>& row, const Parameters& parameters, bool trusts,
+                         std::uint64_t& unbanded, DependencyList& out) const {
+  for (std::size_t n = 0; n < banded_.size(); ++n) {
+    if ((unbanded >> n & 1) != 0) continue;  // that says all
+    const ColumnFacts& column = facts_->columns[banded_[n]];
+    const OutlineValue* value = given(banded_[n], row, trusts);
+    if (value != nullptr && is_null(*value, parameters)) continue;
+    const auto place = value == nullptr ? std::nullopt : place_of(*value, parameters, column);
+    if (place && place->exact) {
+      add_bands_of(out, table_, column.name, place->at);
+    } else {
+      unbanded |= std::uint64_t{1} << n;
+    }
+  }
 }
 
 KnownValue WriteRule::written(std::size_t column, const std::vector<OutlineValue>& row,
                               const Parameters& parameters, bool trusts, bool& null) const {
   const ColumnFacts& facts = facts_->columns[column];
-  if (position_of_[column] < 0 || facts.computed || !trusts) return {};
-  const OutlineValue& given = row[static_cast<std::size_t>(position_of_[column])];
-  null = given.kind == OutlineValue::Kind::null ||
-         (given.kind == OutlineValue::Kind::placeholder && parameters.is_null(given.placeholder));
+  const OutlineValue* found = given(column, row, trusts);
+  if (found == nullptr) return {};
+  null = is_null(*found, parameters);
   if (null) return {};
-  const KnownValue value = known(given, parameters, facts.type);
+  const KnownValue value = known(*found, parameters, facts.type);
   return fits(value, facts.most_characters) ? value : KnownValue{};
+}
+
+// What the statement says of that column; null: nothing that could be relied on.
+const OutlineValue* WriteRule::given(std::size_t column, const std::vector<OutlineValue>& row,
+                                     bool trusts) const {
+  if (position_of_[column] < 0 || facts_->columns[column].computed || !trusts) return nullptr;
+  return &row[static_cast<std::size_t>(position_of_[column])];
 }
 
 }  // namespace cache_me

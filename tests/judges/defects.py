@@ -59,14 +59,19 @@ def _forget_what_is_set() -> Any:
     return _leaving_out(lambda word: "~" in word)
 
 
+def _forget_the_bands() -> Any:
+    """A write that is known row by row tells no bands."""
+    return _leaving_out(lambda word: "≈" in word)
+
+
 def _leaving_out(is_left_out: Callable[[str], bool]) -> Any:
     class Rule:
         def __init__(self, rule: Any) -> None:
             self._rule = rule
             self.is_exact, self.may_act = rule.is_exact, rule.may_act
 
-        def dependencies(self, parameters: Any, trusts_values: bool) -> list[int]:
-            words = self._rule.words(parameters, trusts_values)
+        def dependencies(self, parameters: Any, trusts_values: bool, hinted: int) -> list[int]:
+            words = self._rule.words(parameters, trusts_values, hinted)
             return [number for number, word in words if not is_left_out(word)]
 
     original = write_set._plan_of
@@ -185,6 +190,7 @@ DEFECTS: dict[str, _Patch] = {
     "forget the row": _forget_the_row,
     "forget the value": _forget_the_value,
     "forget what is set": _forget_what_is_set,
+    "forget the bands": _forget_the_bands,
     "forget the savepoint": _forget_the_savepoint,
     "forget other people's commits": _forget_other_peoples_commits,
     "forget the own writes": _forget_the_own_writes,

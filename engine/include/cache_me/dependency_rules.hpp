@@ -12,6 +12,10 @@
 //             c is computed by the database. Only of columns whose type could be known: no answer rests on
 //             others.
 //             Nothing for NULL, which is equal to no value.
+//   band c≈n  the same as value, of columns with an order (bands.hpp): the band of its c, at each level
+//   unbanded c  in place of these: c's value isn't known, or the writer doesn't know of anybody who asks for
+//             bands of c. A reader leaves word of that (band_hints); whether a writer has heard of it decides
+//             only which of the two is bumped.
 //   set c     an update that leaves some columns as they are sets c; any write, if c is computed
 //
 // **What an answer rests on**, chosen per occurrence of a table in the outermost FROM (read_rule):
@@ -34,21 +38,27 @@
 //   column of a condition (of the order, where a LIMIT lets only the first in): set c. Or by a write of
 //   another kind: bulk.
 //
-//   *by witness*: as by value, of a single table, where the rows don't carry their keys, or there is an
-//   aggregate, GROUP BY, OFFSET: the rows behind the answer are asked for first, by a query of its own (FROM
-//   and WHERE of the same), and the answer rests on each of them in place of the result's rows. Proof: the
-//   answer is a function of the matching rows. Let them be asked for at t1 and the answer at t2 > t1. Any
+//   *by band*: as by value, where WHERE bounds a column on both sides by known values, and pins none. Rests
+//   on the bands that the range touches, at one level, and unbanded c, in place of value and unknown. Proof:
+//   a row that enters because it is new or written as a whole has a c within the range, so in one of the
+//   bands, and that band is bumped, or unbanded c. NULL lies in no range. The range is taken one place wider
+//   on both sides, for databases that compare decimals as binary floating point.
+//
+//   *by witness*: as by value (or band), of a single table, where the rows don't carry their keys, or there
+//   is an aggregate, GROUP BY, OFFSET: the rows behind the answer are asked for first, by a query of its own
+//   (FROM and WHERE of the same), and the answer rests on each of them in place of the result's rows. Proof:
+//   the answer is a function of the matching rows. Let them be asked for at t1 and the answer at t2 > t1. Any
 //   write that changes the set or a row of it after t1 bumps as above: a row that was matched at t1 by its
 //   row, one that wasn't by value, unknown or set. (The other way round a row that leaves between t2 and t1
 //   would be in the answer and among no witnesses.)
 //
-//   *joined by key*: ON is exactly a.x = b.pk, b's columns are only selected, ordered by without a LIMIT, or
-//   compared by the ON of a LEFT JOIN; x (or b.pk, which is the same) is among the result's columns. LEFT
-//   JOIN, or INNER JOIN with a foreign key from x to b.pk that the database enforces. Rests on b's bulk, and
-//   row v for each x = v that isn't NULL; on any if one of them found no row. Proof: which rows there are,
-//   and which row of b each gets, is decided by x; so b matters by the content of the rows v alone. Those
-//   change by row v or bulk. Under an enforced foreign key every v finds its row; in a LEFT JOIN one that
-//   finds none might come into being with a key that isn't known, hence any.
+//   *joined by key*: ON is exactly a.x = b.pk, b's columns are only selected, ordered by without a LIMIT (but
+//   for b.pk, which is x), or compared by the ON of a LEFT JOIN; x (or b.pk, which is the same) is among the
+//   result's columns. LEFT JOIN, or INNER JOIN with a foreign key from x to b.pk that the database enforces.
+//   Rests on b's bulk, and row v for each x = v that isn't NULL; on any if one of them found no row. Proof:
+//   which rows there are, and which row of b each gets, is decided by x; so b matters by the content of the
+//   rows v alone. Those change by row v or bulk. Under an enforced foreign key every v finds its row; in a
+//   LEFT JOIN one that finds none might come into being with a key that isn't known, hence any.
 //
 //   *any* otherwise, and for every table read in a subquery.
 //
@@ -79,6 +89,8 @@ struct ColumnFacts {
   ValueType type = ValueType::none;
   std::uint32_t most_characters = 0;  // of a text; 0: any number
   bool computed = false;              // generated, ON UPDATE …: a write may set it without naming it
+  // Of a decimal: behind the point; values with more of them are rounded, or nobody knows. -1: it is none.
+  int digits = -1;
 };
 
 struct ForeignKeyFacts {  // that the database enforces
@@ -101,7 +113,8 @@ using TableFactsByName = std::unordered_map<std::string, std::shared_ptr<const T
 class Parameters {
  public:
   virtual ~Parameters() = default;
-  // The parameter at that position as a value of that type, or `none`. Its bytes live as long as this.
+  // The parameter at that position as a value of that type, or `none`. Its bytes live as long as this; those
+  // of a decimal until the next call.
   virtual KnownValue parameter(std::uint32_t position, ValueType type) const = 0;
   virtual bool is_null(std::uint32_t position) const = 0;
 };
@@ -129,9 +142,10 @@ class ReadRule {
 
   // What is known to count before the database is asked.
   struct Footing {
-    std::vector<std::uint8_t> of;  // for each occurrence, the rule that holds: see Kind
-    bool needs_rows = false;       // after() is to be asked
-    bool needs_witnesses = false;  // witnesses are to be asked for first
+    std::vector<std::uint8_t> of;      // for each occurrence, the rule that holds: see Kind
+    bool needs_rows = false;           // after() is to be asked
+    bool needs_witnesses = false;      // witnesses are to be asked for first
+    std::vector<std::uint64_t> hints;  // to be left for writers: bands of these are asked for
   };
   Footing before(const Parameters& parameters, bool may_witness, DependencyList& out) const;
 
@@ -151,6 +165,7 @@ class ReadRule {
     std::shared_ptr<const TableFacts> facts;  // null if there are none, or no primary key
     std::vector<std::size_t> key;     // the pins of the primary key, in its order; empty: not all pinned
     std::vector<std::size_t> pivots;  // pins of other columns whose type is known
+    std::vector<std::string> ranges;  // columns with bands that are bounded on both sides
     std::vector<std::string> placing;
     std::vector<std::size_t>
         key_columns;  // of the result, where the primary key stands; empty: not all there
@@ -174,6 +189,10 @@ class ReadRule {
 
   bool key_rows(const Plan& plan, const Parameters& parameters, DependencyList& rows) const;
   bool pivot_values(const Plan& plan, const Parameters& parameters, DependencyList& out) const;
+  bool bands(std::uint32_t occurrence, const Parameters& parameters, Footing& footing,
+             DependencyList& out) const;
+  std::optional<std::int64_t> bound(std::uint32_t occurrence, const ColumnFacts& column, bool is_least,
+                                    const Parameters& parameters) const;
   bool result_rows(const Plan& plan, const ResultRows& rows, std::span<const std::size_t> columns,
                    DependencyList& out) const;
   bool joined_rows(const Plan& plan, const ResultRows& rows, DependencyList& out) const;
@@ -190,8 +209,11 @@ class WriteRule {
   WriteRule(const TokenStream& stream, const Statement& statement, const TableFactsByName& tables);
 
   // What executing it with these parameters bumps of its own table; `trusts_values`: the session stores
-  // values as they are given (MySQL's strict mode).
-  void dependencies(const Parameters& parameters, bool trusts_values, DependencyList& out) const;
+  // values as they are given (MySQL's strict mode); `hinted`: a bit for each of band_hints() that was left.
+  void dependencies(const Parameters& parameters, bool trusts_values, std::uint64_t hinted,
+                    DependencyList& out) const;
+  // What readers leave who ask for bands; at most 64.
+  std::span<const std::uint64_t> band_hints() const noexcept { return band_hints_; }
   // Whether it can be anything but any and bulk.
   bool is_exact() const noexcept { return exact_; }
   // Whether foreign keys may act: rows or keys go.
@@ -200,10 +222,14 @@ class WriteRule {
  private:
   void bulk(DependencyList& out) const;
   bool located_rows(const Parameters& parameters, DependencyList& out) const;
+  // `unbanded`: a bit for each column with bands whose band isn't told; they add theirs.
   void new_row(const std::vector<OutlineValue>& row, const Parameters& parameters, bool trusts,
-               DependencyList& out) const;
+               std::uint64_t& unbanded, DependencyList& out) const;
   void values_of(const std::vector<OutlineValue>& row, const Parameters& parameters, bool trusts,
-                 DependencyList& out) const;
+                 std::uint64_t& unbanded, DependencyList& out) const;
+  void bands_of(const std::vector<OutlineValue>& row, const Parameters& parameters, bool trusts,
+                std::uint64_t& unbanded, DependencyList& out) const;
+  const OutlineValue* given(std::size_t column, const std::vector<OutlineValue>& row, bool trusts) const;
   // `null` says that it is NULL; then the value is none.
   KnownValue written(std::size_t column, const std::vector<OutlineValue>& row, const Parameters& parameters,
                      bool trusts, bool& null) const;
@@ -213,6 +239,8 @@ class WriteRule {
   WriteOutline outline_;
   std::vector<std::size_t> key_;             // pins of the primary key, in its order
   std::vector<std::ptrdiff_t> position_of_;  // of each of the facts' columns in the outline's, or -1
+  std::vector<std::size_t> banded_;          // the facts' columns with bands, and of each:
+  std::vector<std::uint64_t> band_hints_, unbanded_;
   bool exact_ = false;
   bool whole_ = false;  // an insert, or an update that sets every column
   bool may_act_ = true;

@@ -43,6 +43,16 @@ struct Pin {
   bool operator==(const Pin&) const = default;
 };
 
+// A top-level conjunct of the outermost WHERE that bounds a column on one side: column >= value, > value
+// (then it bounds it a little less than it might), <= value, < value; BETWEEN is one of each.
+struct Bound {
+  std::uint32_t occurrence = 0;
+  std::string column;  // folded
+  bool is_least = false;
+  OutlineValue value;
+  bool operator==(const Bound&) const = default;
+};
+
 inline constexpr std::uint32_t kNoOccurrence = ~std::uint32_t{0};
 
 struct OutlineColumn {
@@ -68,6 +78,7 @@ struct SelectOutline {
   std::vector<Occurrence> occurrences;
   std::vector<TableName> inner_tables;  // read in subqueries; a table may be both
   std::vector<Pin> pins;
+  std::vector<Bound> bounds;
   // The columns of the result, in order: kNoOccurrence with an empty name for all but plain columns.
   std::vector<OutlineColumn> selected;
   std::vector<std::string> labels;  // names that the select list gives, folded

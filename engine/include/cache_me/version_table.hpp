@@ -115,6 +115,10 @@ class VersionTable {
   // `out` has the length of `dependencies`.
   bool read(std::span<const Dependency> dependencies, std::span<std::uint64_t> out) const;
 
+  // Which of these (at most 64) were ever bumped, or share their slot with one that was: a bit for each. A
+  // hint, not a promise: no intent is looked at.
+  std::uint64_t marked(std::span<const Dependency> dependencies) const noexcept;
+
   // Does an entry with these versions still hold: usable, the same epoch, no intent on any dependency, every
   // version equal, and none greater than `not_younger_than` (a clock() reading from before the snapshot
   // began)?
@@ -127,6 +131,9 @@ class VersionTable {
   bool carries_intent(std::span<const Dependency> dependencies) const;
 
   // --- Writing ---
+
+  // Bumps those of these that marked() doesn't tell of.
+  void mark(std::span<const Dependency> dependencies) const noexcept;
 
   // "A commit that touches these is about to begin." Once it has returned, whatever commits may be called.
   // `session` (at most 200 bytes, the rest is cut off) is what another process would ask the database about.

@@ -25,6 +25,9 @@ class Column(NamedTuple):
     most_characters: int = 0
     #: The database sets it by itself when other columns are written.
     computed: bool = False
+    #: Of a decimal that the database compares as a number: digits behind the point, and values with more of
+    #: them are rounded, or told apart by nobody. -1: it is none, or has too many.
+    digits: int = -1
 
 
 #: A foreign key of one column that the database enforces: column, table, column of that table.
@@ -41,7 +44,7 @@ class Rules:
         for name, columns, primary_key, foreign_keys in tables:
             self._tables.add(
                 name,
-                [(c.name, c.type, c.most_characters, c.computed) for c in columns],
+                [(c.name, c.type, c.most_characters, c.computed, c.digits) for c in columns],
                 list(primary_key),
                 list(foreign_keys),
             )

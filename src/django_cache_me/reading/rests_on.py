@@ -100,6 +100,9 @@ def take_exactly(
     if clock is not None:
         before = store.older(before, clock)
     footing, early = rule.before(parameters, _witnesses_pay(key, rule))
+    hints = footing.hints
+    if hints:
+        store.mark_bands(Dependencies(hints))
     reading = store.versions(Dependencies(plan.always + early), clock)
     if reading is None:
         return None

@@ -111,6 +111,16 @@ class Store:
         """Whether it gives no versions because it failed a moment ago."""
         return False
 
+    def mark_bands(self, hints: Dependencies) -> None:
+        """Leave word for writers that bands of these columns are asked for (``dependency_rules.hpp``).
+
+        Where nobody hears of it, writers say that they tell no bands, and ranges die of every write.
+        """
+
+    def marked_bands(self, hints: Dependencies) -> int:
+        """For which of these word was left: a bit for each. It may be wrong in either direction."""
+        return 0
+
     def declare_intent(self, dependencies: Dependencies, session: bytes, ends_with_process: bool) -> Intent:
         """Say that a commit touching ``dependencies`` is under way."""
         raise NotImplementedError

@@ -118,6 +118,12 @@ class SharedMemoryStore(Store):
         if not table.keep(token):
             self._bump_in_new_file(dependencies)
 
+    def mark_bands(self, hints: Dependencies) -> None:
+        self.table().mark(hints)
+
+    def marked_bands(self, hints: Dependencies) -> int:
+        return self.table().marked(hints)
+
     def single_writes(
         self, schema: int, reading: Reading, session: bytes, ends_with_process: bool
     ) -> _engine.SingleWrites | None:

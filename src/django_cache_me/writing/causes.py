@@ -35,6 +35,6 @@ def note(
         assert state.driver is not None
         trusted = state.driver.stores_values_as_given(wrapper)
         for parameters in execution.parameters or ():
-            noted.update(placed.rule.words(parameters, trusted))
+            noted.update(placed.rule.words(parameters, trusted, placed.hinted))
     sql = execution.text[:_MOST_OF_A_TEXT] or execution.script.kind
     state.causes.update((number, Cause(word, sql, now)) for number, word in noted.items())

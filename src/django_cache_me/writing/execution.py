@@ -29,8 +29,9 @@ class Placed(NamedTuple):
     complete: bool
     #: Dependencies on single rows and values.
     exact: Sequence[int] = ()
-    #: What told them.
+    #: What told them, and by which hints of readers.
     rule: _engine.WriteRule | None = None
+    hinted: int = 0
 
 
 class WritePlan(NamedTuple):
@@ -43,6 +44,8 @@ class WritePlan(NamedTuple):
     #: ``coarse`` as the engine takes it.
     others: Dependencies
     script: Script
+    #: What readers leave who ask for bands of the table's columns.
+    band_hints: Dependencies
 
 
 def outcome_is_known(state: ConnectionState) -> bool:

@@ -195,13 +195,14 @@ def _exactly_placed(
         return None
     trusted = driver.stores_values_as_given(wrapper)
     numbers: list[int] = []
+    hinted = store.marked_bands(plan.band_hints) if plan.band_hints else 0
     for parameters in execution.parameters:
-        numbers += plan.rule.dependencies(parameters, trusted)
+        numbers += plan.rule.dependencies(parameters, trusted, hinted)
         if len(numbers) > MOST_WRITTEN:
             return None
     if trusted:
         single.remember(wrapper, state, store, catalog, execution)
-    return plan.coarse, plan.tables, Placed(set(), True, numbers, plan.rule)
+    return plan.coarse, plan.tables, Placed(set(), True, numbers, plan.rule, hinted)
 
 
 def _plan_of(catalog: Catalog, execution: Execution, dialect: str) -> WritePlan | None:
@@ -227,7 +228,8 @@ def _make_plan(catalog: Catalog, execution: Execution, dialect: str) -> WritePla
         return None
     coarse = frozenset([any_of(name), *written(carried - {name})])
     tables = frozenset(carried | {name})
-    return WritePlan(rule, coarse, tables, pack(coarse), execution.script)
+    hints = Dependencies(rule.band_hints)
+    return WritePlan(rule, coarse, tables, pack(coarse), execution.script, hints)
 
 
 def _may_write(wrapper: BaseDatabaseWrapper, script: Script, identity: Identity) -> bool:

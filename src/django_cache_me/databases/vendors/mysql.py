@@ -289,7 +289,7 @@ SELECT REFERENCED_TABLE_NAME, CONSTRAINT_SCHEMA = DATABASE(), CONSTRAINT_SCHEMA,
         OR UPDATE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT'))
 """
 _COLUMNS_SQL = """
-SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, EXTRA FROM information_schema.COLUMNS
+SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, EXTRA, NUMERIC_SCALE FROM information_schema.COLUMNS
  WHERE TABLE_SCHEMA = DATABASE() ORDER BY TABLE_NAME, ORDINAL_POSITION
 """
 # COLUMNS hides those that the user may not see, so what looks like the whole row may be a part of it.
@@ -309,6 +309,7 @@ SELECT TABLE_NAME, MIN(COLUMN_NAME), MIN(REFERENCED_TABLE_NAME), MIN(REFERENCED_
 #: Types of columns whose values compare as Python's do. Text never does: by collation, and padded.
 _TYPES = dict.fromkeys(("tinyint", "smallint", "mediumint", "int", "bigint"), "integer")
 _TYPES["date"] = "date"
+_MOST_DIGITS = 6
 # What a function says of itself (READS SQL DATA) is not enforced.
 _FUNCTIONS_SQL = """
 SELECT DISTINCT ROUTINE_NAME FROM information_schema.ROUTINES
@@ -338,7 +339,7 @@ def _read_catalog(cursor: Any) -> Catalog:
         keys.setdefault(_folded(table_name), []).append(_folded(column))
     partly_seen = {_folded(name) for (name,) in rows(_PARTLY_SEEN_SQL)}
     columns: dict[str, list[Column]] = {}
-    for table_name, column, type_name, extra in rows(_COLUMNS_SQL):
+    for table_name, column, type_name, extra, scale in rows(_COLUMNS_SQL):
         if _folded(table_name) in partly_seen:
             continue
         # DEFAULT_GENERATED is but a default.
@@ -347,7 +348,11 @@ def _read_catalog(cursor: Any) -> Catalog:
         # What counts by itself makes a value of its own of nought; of a key the engine's rules know that.
         counts = "auto_increment" in words and _folded(column) not in keys.get(_folded(table_name), ())
         what = "" if counts else _TYPES.get(_text(type_name).lower(), "")
-        columns.setdefault(_folded(table_name), []).append(Column(_folded(column), what, computed=computed))
+        is_decimal = _text(type_name).lower() == "decimal" and scale is not None
+        digits = int(scale) if is_decimal and scale <= _MOST_DIGITS else -1
+        columns.setdefault(_folded(table_name), []).append(
+            Column(_folded(column), what, computed=computed, digits=digits)
+        )
     foreign: dict[str, list[ForeignKey]] = {}
     for table_name, column, parent, to_column in rows(_FOREIGN_KEYS_SQL):
         foreign.setdefault(_folded(table_name), []).append(

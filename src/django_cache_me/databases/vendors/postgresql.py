@@ -205,7 +205,8 @@ _TYPES = {
     "text": "text",
     "varchar": "text",
 }
-_HEADER_OF_TYPMOD = 4  # bytes that PostgreSQL counts in varchar's length
+_HEADER_OF_TYPMOD = 4  # what PostgreSQL adds to varchar's length and numeric's digits
+_MOST_DIGITS = 6
 _OLDEST_WITH_THESE = 120000
 # Functions of PostgreSQL itself that are volatile but change no rows of tables.
 _HARMLESS = frozenset(
@@ -283,13 +284,22 @@ def _read_columns(
         if what == "text" and not deterministic:
             what = ""
         most = max(modifier - _HEADER_OF_TYPMOD, 0) if type_name == "varchar" else 0
-        columns.setdefault(table, []).append(Column(name, what, most, bool(generated)))
+        digits = _digits(modifier) if type_name == "numeric" else -1
+        columns.setdefault(table, []).append(Column(name, what, most, bool(generated), digits))
         if position is not None:
             keys.setdefault(table, []).append((position, name))
     cursor.execute(_FOREIGN_KEYS)
     for table, *key in cursor.fetchall():
         foreign.setdefault(table, []).append((key[0], key[1], key[2]))
     return columns, keys, foreign
+
+
+def _digits(modifier: int) -> int:
+    """How many digits behind the point a numeric column of that type modifier keeps, if they are few."""
+    if modifier < _HEADER_OF_TYPMOD:
+        return -1  # any number of them
+    digits = (modifier - _HEADER_OF_TYPMOD) & 0xFFFF
+    return digits if digits <= _MOST_DIGITS else -1
 
 
 def _as_text(value: Any) -> str:

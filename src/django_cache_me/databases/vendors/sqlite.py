@@ -147,7 +147,9 @@ def _column(name: str, declared: str, computed: bool, sql: str) -> Column:
         what = "" if "COLLATE" in sql.upper() else "text"
     else:
         what = {"BOOL": "boolean", "BOOLEAN": "boolean", "DATE": "date"}.get(words, "")
-    return Column(_folded(name), what, computed=computed)
+    # Compared as numbers, stored as binary floating point: nothing is rounded, but no digit is sure, either.
+    digits = 2 if words.startswith(("DECIMAL", "NUMERIC")) else -1
+    return Column(_folded(name), what, computed=computed, digits=digits)
 
 
 def _identity(wrapper: BaseDatabaseWrapper) -> Identity:
