@@ -224,7 +224,7 @@ def _misses(results: dict[str, Any]) -> Table:
     table = Table(
         "Needless misses: the answer had not changed",
         ["writes", "kinds", *names],
-        note="Needless of all misses (and the share); first: of questions that weren't asked before, among all. "
+        note="Needless of all misses (and the share); first: at first sight, among all. "
         "Covered: kinds known by key or by value.",
         labels=2,
     )
