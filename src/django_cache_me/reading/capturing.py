@@ -39,12 +39,13 @@ def capture(method: Callable[[], Any]) -> Captured | None:
     """What ``method`` would ask first; None: nothing. Raises what ``method`` raises before."""
     global under_way
     under_way += 1
+    within = _local.capturing
     _local.capturing = True
     try:
         method()
     except Captured as captured:
         return captured
     finally:
-        _local.capturing = False
+        _local.capturing = within
         under_way -= 1
     return None
