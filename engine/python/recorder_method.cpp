@@ -398,18 +398,30 @@ PyRef end_of(PyObject* queryset, PyObject* longer, PyObject* alias) {
   return answer;
 }
 
-PyRef make_recorded_method(PyRef original, PyRef name, Method method, bool on_manager) {
+PyRef make_stand_in(PyRef original, PyRef name, vectorcallfunc function) {
   auto* made = PyObject_GC_New(RecordedMethod, &method_type);
   if (made == nullptr) return PyRef();
-  made->vectorcall = vectorcall;
+  made->vectorcall = function;
   made->dict = nullptr;
   made->weak_references = nullptr;
   made->original = original.release();
   made->name = name.release();
-  made->method = method;
-  made->on_manager = on_manager;
+  made->method = Method::other;
+  made->on_manager = false;
   PyObject_GC_Track(made);
   return PyRef::steal(reinterpret_cast<PyObject*>(made));
+}
+
+PyObject* original_of(PyObject* stand_in) noexcept {
+  return of(stand_in)->original;
+}
+
+PyRef make_recorded_method(PyRef original, PyRef name, Method method, bool on_manager) {
+  PyRef made = make_stand_in(std::move(original), std::move(name), vectorcall);
+  if (!made) return made;
+  of(made.get())->method = method;
+  of(made.get())->on_manager = on_manager;
+  return made;
 }
 
 PyRef make_query_attribute() {
