@@ -211,6 +211,26 @@ def test_a_plan_holds_nobodys_connection(goods):
         assert form(ask()) == recorded
 
 
+def test_converted_numbers_are_of_their_own_rows(goods):
+    manager = Product.objects.db_manager(goods)
+
+    def ask(name):
+        found = manager.filter(name=name).aggregate(
+            Avg("price"), Sum("price"), Max("id"), Avg("id"), Sum("weight"), Min("added"), n=Count("*")
+        )
+        return [(key, type(value), str(value)) for key, value in found.items()]
+
+    for turn in range(2 * ENOUGH):
+        names = ["p0", "p1", "p2", "nobody"]
+        answers = [ask(name) for name in names]
+        with override_settings(DJANGO_CACHE_ME_CHAINS=False, DJANGO_CACHE_ME_ON=False):
+            assert [ask(name) for name in names] == answers
+        for _ in range(ENOUGH if turn % 2 else 0):
+            assert [ask(name) for name in names] == answers
+        number = turn - 4
+        manager.filter(name="p1").update(price=decimal.Decimal(number), weight=-0.0 if turn % 3 else number)
+
+
 def test_all_rows_are_no_column_of_that_name(goods):
     manager = Product.objects.db_manager(goods)
     assert hits_by_plan(lambda: manager.aggregate(n=Count("*"))) == 1
