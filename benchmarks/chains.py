@@ -53,6 +53,13 @@ def main() -> None:
         "first": lambda: Product.objects.filter(active=True).order_by("name").first(),
         "related.filter": lambda: list(category.products.filter(name="p1")),
     }
+    product = Product.objects.get(pk=key)
+
+    def forward() -> Any:
+        product._state.fields_cache.clear()
+        return product.category
+
+    kinds["product.category"] = forward
     builds: dict[str, Callable[[], Any]] = {
         "get(pk=)": lambda: Product.objects.filter(pk=key),
         "ordered slice of 20": lambda: (

@@ -88,6 +88,7 @@ def main(number: int, seed: int) -> None:
         calls = _calls(once, once.choice(models))
         for turn in range(4):
             _run(once, models, calls, turn)
+        _follow(once)
     print(json.dumps(shadow.report()))
 
 
@@ -145,6 +146,24 @@ def _run(rng: random.Random, models: Any, calls: Any, turn: int) -> None:
             getattr(queryset, ending)()
     except Exception:  # Django's own: that it rises at the same place is the shadow's to see
         pass
+
+
+def _follow(rng: random.Random) -> None:
+    """A foreign key forwards, whose value may be anything."""
+    from tests.shop import models as shop
+
+    model = rng.choice([shop.Category, shop.Product, shop.ProductProxy, shop.Review])
+    relations = [field for field in model._meta.concrete_fields if field.many_to_one]
+    columns = [relation.attname for relation in relations]
+    for instance in (model.objects.only(*columns) if rng.random() < 0.2 else model.objects.all())[:5]:
+        relation = rng.choice(relations)
+        if rng.random() < 0.3:
+            setattr(instance, relation.attname, rng.choice(VALUES))
+        try:
+            for _ in range(2):
+                getattr(instance, relation.name)
+        except Exception:  # as above
+            pass
 
 
 def _fill() -> None:

@@ -18,12 +18,13 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from django.db.models import QuerySet, prefetch_related_objects
+from django.db.models.fields.related_descriptors import ForwardManyToOneDescriptor
 from django.db.models.manager import BaseManager
 
 from django_cache_me import _engine
 from django_cache_me.databases.drivers import driver_for
 from django_cache_me.databases.identity import identity_of
-from django_cache_me.reading import learning, prefetching, proving, recording
+from django_cache_me.reading import forward_access, learning, prefetching, proving, recording
 from django_cache_me.reading.capturing import capture
 from django_cache_me.reading.key import encoded_parameters, key_of, table_key_of
 from django_cache_me.reading.layout import driver_layout, layout_of
@@ -52,6 +53,10 @@ def install() -> None:
     setattr(prefetching, "consider", _comparing_prefetches(prefetching.consider))
     setattr(prefetching, "_node_of_querysets", _without_shadows(prefetching._node_of_querysets))
     setattr(_engine, "prefetch", _comparing_given(_engine.prefetch))
+    setattr(forward_access, "consider", _comparing_forwards(forward_access.consider))
+    access = _comparing_accesses(ForwardManyToOneDescriptor.__get__)
+    setattr(ForwardManyToOneDescriptor, "__get__", access)
+    forward_access._installed.update({(kind, "__get__"): access for kind in forward_access._KINDS})
 
 
 def _wrap_clone() -> None:
@@ -345,6 +350,79 @@ def _given(instances: list[Any]) -> Any:
             found.append(
                 (name, number, rows, hints, known, queryset._prefetch_done, str(twin_of(queryset).query))
             )
+    return found
+
+
+def _comparing_forwards(consider: Any) -> Any:
+    """Django has fetched what a foreign key points to: would the plan have asked the same?"""
+
+    @functools.wraps(consider)
+    def considering(descriptor: Any, instance: Any, related: Any) -> None:
+        consider(descriptor, instance, related)
+        root, alias = _engine.root_of(type(instance)), related._state.db
+        if alias is None or _engine.forward_whose(root, descriptor, alias) is None:
+            counts["forward, no plan"] += 1
+            return
+        attribute = descriptor.field.attname
+        value = getattr(instance, attribute)
+        if type(value) not in forward_access._VALUES:
+            return
+        lesson = forward_access._Lesson(descriptor, instance, attribute, value, alias)
+        made = lesson.compile((value,))
+        expected = _key_of(made.queryset, True, False, made.compiler, made.sql, made.params, alias)
+        found = _engine.forward_key(root, descriptor, alias, value)
+        if found is None:
+            counts["forward, not by this plan"] += 1
+        elif expected is not None and expected != found:
+            _note("forward", f"{descriptor.field} {value!r}", repr(expected), repr(found))
+        else:
+            counts["forward equal"] += 1
+
+    return considering
+
+
+def _comparing_accesses(access: Any) -> Any:
+    """The plan has given what a foreign key points to: Django gets it again, for a copy of the instance."""
+    djangos = learning.innermost(access)
+
+    @functools.wraps(access)
+    def accessing(descriptor: Any, instance: Any, cls: Any = None) -> Any:
+        if instance is None:
+            return access(descriptor, instance, cls)
+        before = _engine.forward_hits()
+        other = object.__new__(type(instance))
+        other.__dict__.update(instance.__dict__)
+        other._state = copy.copy(instance._state)
+        if "fields_cache" in other._state.__dict__:
+            other._state.fields_cache = dict(other._state.fields_cache)
+        related = access(descriptor, instance, cls)
+        if _engine.forward_hits() == before:
+            return related
+        _engine.enter_bypass()
+        try:
+            expected = djangos(descriptor, other, cls)
+        finally:
+            _engine.leave_bypass()
+        if _pair(other, expected) != _pair(instance, related):
+            _note(
+                "accessed", str(descriptor.field), str(_pair(other, expected)), str(_pair(instance, related))
+            )
+        else:
+            counts["accessed equal"] += 1
+        return related
+
+    return accessing
+
+
+def _pair(instance: Any, related: Any) -> Any:
+    """Both sides of a relation, with what they keep of each other."""
+    names = {id(instance): "instance", id(related): "related"}
+    found = []
+    for one in (instance, related):
+        state = dict(one._state.__dict__)
+        fields = [(name, names.get(id(value), "?")) for name, value in state.pop("fields_cache", {}).items()]
+        own = [(name, type(value), repr(value)) for name, value in one.__dict__.items() if name != "_state"]
+        found.append((type(one), own, list(state.items()), fields))
     return found
 
 

@@ -25,6 +25,7 @@ from django_cache_me import _engine, counters
 from django_cache_me.reading import learning, proving
 from django_cache_me.reading.replaying import CHAIN
 
+from .shapes.models import Plain
 from .shop.models import Category, Detail, Product, Review, Tag
 
 pytestmark = pytest.mark.skipif(not _engine.CAN_RECORD, reason="nothing is recorded without the GIL")
@@ -210,6 +211,26 @@ def test_a_plan_holds_nobodys_connection(goods):
         assert form(ask()) == recorded
 
 
+def test_converted_numbers_are_of_their_own_rows(goods):
+    manager = Product.objects.db_manager(goods)
+
+    def ask(name):
+        found = manager.filter(name=name).aggregate(
+            Avg("price"), Sum("price"), Max("id"), Avg("id"), Sum("weight"), Min("added"), n=Count("*")
+        )
+        return [(key, type(value), str(value)) for key, value in found.items()]
+
+    for turn in range(2 * ENOUGH):
+        names = ["p0", "p1", "p2", "nobody"]
+        answers = [ask(name) for name in names]
+        with override_settings(DJANGO_CACHE_ME_CHAINS=False, DJANGO_CACHE_ME_ON=False):
+            assert [ask(name) for name in names] == answers
+        for _ in range(ENOUGH if turn % 2 else 0):
+            assert [ask(name) for name in names] == answers
+        number = turn - 4
+        manager.filter(name="p1").update(price=decimal.Decimal(number), weight=-0.0 if turn % 3 else number)
+
+
 def test_all_rows_are_no_column_of_that_name(goods):
     manager = Product.objects.db_manager(goods)
     assert hits_by_plan(lambda: manager.aggregate(n=Count("*"))) == 1
@@ -350,6 +371,30 @@ def test_integers_out_of_a_columns_range(goods):
         assert manager.filter(id__gt=0).count() == 30
     with override_settings(DJANGO_CACHE_ME_ON=False):
         assert list(manager.filter(id=1 << 70)) == []
+
+
+def test_columns_that_are_narrower_than_the_widest_integer(alias):
+    for number in (1, 2**31 - 1, -(2**31)):
+        Plain.objects.using(alias).create(name="n", number=number)
+
+    def ask(number):
+        plains = Plain.objects.using(alias)
+        return (
+            plains.filter(number=number).count(),
+            [one.number for one in plains.filter(number__gte=number).order_by("number")],
+            [one.number for one in plains.filter(number__lt=number).order_by("number")],
+        )
+
+    assert hits_by_plan(lambda: ask(1)) == 3, learning.refusals
+    for number in (2**31 - 1, 2**31, 2**40, 2**63, -(2**31), -(2**31) - 1, -(2**40), -(2**63) - 1):
+        expected = []
+        for how in ({"DJANGO_CACHE_ME_CHAINS": False}, {}, {}):
+            with override_settings(**how):
+                try:
+                    expected.append(ask(number))
+                except OverflowError as error:  # SQLite's driver, where Django doesn't look before
+                    expected.append(type(error))
+        assert expected[0] == expected[1] == expected[2]
 
 
 def test_related_managers(goods):

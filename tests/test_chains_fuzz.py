@@ -38,3 +38,4 @@ def test_random_chains_agree_with_their_shadows(sqlite):
     assert not wrong, report["found"][:10]
     assert report["counts"]["plan equal"] > CHAINS / 20
     assert report["counts"]["prefetched equal"] > CHAINS / 100
+    assert report["counts"]["accessed equal"] > CHAINS / 10

@@ -22,7 +22,15 @@ def _reads() -> dict[str, Case]:
     from benchmarks.catalogue.models import Product
 
     products = Product.objects
+    pointing = list(products.filter(pk__in=range(1, VARIETY * 100, 100)).order_by("pk"))
+
+    def forward(turn: int) -> Any:
+        product = pointing[turn % VARIETY]
+        product._state.fields_cache.clear()
+        return product.category
+
     return {
+        "product.category, a hit": forward,
         "get(pk=…), a hit": lambda turn: products.get(pk=turn % VARIETY * 100 + 1),
         "20 rows of an ordered slice, a hit": lambda turn: list(
             products.filter(category_id=turn % VARIETY + 1).order_by("-added")[:20]

@@ -75,10 +75,11 @@ RowsPlan rows_plan(nb::handle made, const nb::tuple& names, std::vector<std::siz
   return plan;
 }
 
-// (name, expression) of each column
+// (name, expression, is it a number?) of each column
 AggregatePlan aggregate_plan(const nb::list& description, nb::handle conversions, nb::handle kept_as) {
   std::vector<AggregatePlan::Column> columns;
-  for (const nb::handle parts : description) columns.push_back({interned(parts[0]), owned(parts[1])});
+  for (const nb::handle parts : description)
+    columns.push_back({interned(parts[0]), owned(parts[1]), nb::cast<bool>(parts[2])});
   return AggregatePlan(std::move(columns), owned(conversions), interned(kept_as));
 }
 
@@ -163,8 +164,9 @@ void register_row_builder(nb::module_& module) {
             new (self) AggregatePlan(aggregate_plan(columns, conversions, kept_as));
           },
           "columns"_a, "conversions"_a, "kept_as"_a,
-          nb::sig("def __init__(self, columns: list[tuple[str, typing.Any]], conversions: typing.Any, "
-                  "kept_as: str) -> None"),
-          "Of each column its name and expression. `conversions(connection)` gives the converters of each, "
+          nb::sig("def __init__(self, columns: list[tuple[str, typing.Any, bool]], conversions: "
+                  "typing.Any, kept_as: str) -> None"),
+          "Of each column its name, its expression, and whether it is a number. `conversions(connection)` "
+          "gives the converters of each, "
           "and keeps them in the connection's __dict__ under that name, by itself.");
 }

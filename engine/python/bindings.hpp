@@ -16,6 +16,7 @@ void register_single_writes(nanobind::module_& module);
 void register_shared_store(nanobind::module_& module);
 void register_recorder(nanobind::module_& module);
 void register_recorder_plans(nanobind::module_& module);
+void register_recorder_forward(nanobind::module_& module);
 
 namespace cache_me::python {
 

@@ -19,4 +19,5 @@ NB_MODULE(_engine, module) {
   register_single_writes(module);
   register_shared_store(module);
   register_recorder(module);
+  register_recorder_forward(module);
 }

@@ -98,8 +98,8 @@ PyRef alias_of(const Question& question) {
   if (question.alias != nullptr) return PyRef::borrow(question.alias);
   if (question.db != Py_None) return PyRef::borrow(question.db);
   if (!has_no_routers()) return PyRef();
-  PyObject* instance =
-      question.hints == nullptr ? nullptr : PyDict_GetItemWithError(question.hints, names.instance);
+  PyObject* instance = question.instance;
+  if (question.hints != nullptr) instance = PyDict_GetItemWithError(question.hints, names.instance);
   if (instance != nullptr && instance != Py_None) {
     const PyRef state = PyRef::steal(PyObject_GetAttr(instance, names.state));
     PyRef db = state ? PyRef::steal(PyObject_GetAttr(state.get(), names.db)) : PyRef();

@@ -44,6 +44,7 @@ struct Recorder {
   std::vector<Attribute> attributes;  // as Django's __init__ makes them, in its order
   PyRef default_mode;                 // Django 6.1's fetch mode of a new queryset; null before
   std::uint64_t hits = 0;
+  std::uint64_t forward_hits = 0;  // of these, by recorder_forward.hpp
 };
 
 Recorder& recorder();
@@ -75,9 +76,10 @@ PyRef new_queryset(PyTypeObject* type, PyObject* chain, const Attributes* parent
 // How a read is asked for.
 struct Question {
   PyObject* model = nullptr;
-  PyObject* db = nullptr;     // None: the router decides
-  PyObject* hints = nullptr;  // dict or null
-  PyObject* alias = nullptr;  // decided already, or null
+  PyObject* db = nullptr;        // None: the router decides
+  PyObject* hints = nullptr;     // dict or null
+  PyObject* alias = nullptr;     // decided already, or null
+  PyObject* instance = nullptr;  // the hint of that name where there are no others; or null
 };
 
 // The rows' list for that node and those values, if it's a hit. Null without an error: it isn't one.

@@ -427,37 +427,37 @@ PyRef end_of(PyObject* queryset, PyObject* longer, PyObject* alias) {
   return answer;
 }
 
-namespace {
-
-RecordedMethod* make_method(vectorcallfunc call, PyRef original) {
+PyRef make_stand_in(PyRef original, PyRef name, vectorcallfunc function) {
   auto* made = PyObject_GC_New(RecordedMethod, &method_type);
-  if (made == nullptr) return nullptr;
-  made->vectorcall = call;
+  if (made == nullptr) return PyRef();
+  made->vectorcall = function;
+  made->dict = made->weak_references = made->otherwise = made->others = nullptr;
   made->original = original.release();
-  made->dict = made->weak_references = made->name = made->otherwise = made->others = nullptr;
+  made->name = name.release();
   made->method = Method::other;
   made->on_manager = false;
   PyObject_GC_Track(made);
+  return PyRef::steal(reinterpret_cast<PyObject*>(made));
+}
+
+PyObject* original_of(PyObject* stand_in) noexcept {
+  return of(stand_in)->original;
+}
+
+PyRef make_recorded_method(PyRef original, PyRef name, Method method, bool on_manager) {
+  PyRef made = make_stand_in(std::move(original), std::move(name), vectorcall);
+  if (!made) return made;
+  of(made.get())->method = method;
+  of(made.get())->on_manager = on_manager;
   return made;
 }
 
-}  // namespace
-
-PyRef make_recorded_method(PyRef original, PyRef name, Method method, bool on_manager) {
-  RecordedMethod* made = make_method(vectorcall, std::move(original));
-  if (made == nullptr) return PyRef();
-  made->name = name.release();
-  made->method = method;
-  made->on_manager = on_manager;
-  return PyRef::steal(reinterpret_cast<PyObject*>(made));
-}
-
 PyRef make_diverted_method(PyRef original, PyRef otherwise, PyRef others) {
-  RecordedMethod* made = make_method(divert, std::move(original));
-  if (made == nullptr) return PyRef();
-  made->otherwise = otherwise.release();
-  made->others = others.release();
-  return PyRef::steal(reinterpret_cast<PyObject*>(made));
+  PyRef made = make_stand_in(std::move(original), PyRef(), divert);
+  if (!made) return made;
+  of(made.get())->otherwise = otherwise.release();
+  of(made.get())->others = others.release();
+  return made;
 }
 
 PyRef make_query_attribute() {

@@ -20,6 +20,10 @@ PyRef make_recorded_method(PyRef original, PyRef name, Method method, bool on_ma
 PyRef make_diverted_method(PyRef original, PyRef otherwise, PyRef others);
 PyRef make_query_attribute();
 
+// What stands in place of another of Django's functions: `function` is called, and may call the original.
+PyRef make_stand_in(PyRef original, PyRef name, vectorcallfunc function);
+PyObject* original_of(PyObject* stand_in) noexcept;  // borrowed
+
 // The rows of a queryset with a chain, if they're a hit; null without an error: they aren't. `alias`: of the
 // database, as the router has said.
 PyRef rows_of(PyObject* queryset, PyObject* alias);

@@ -78,6 +78,11 @@ std::shared_ptr<Node> Node::root_of(PyObject* model) {
   return root;
 }
 
+std::shared_ptr<Node> Node::known_root_of(PyObject* model) noexcept {
+  const auto found = roots().of_models.find(model);
+  return found == roots().of_models.end() ? nullptr : found->second;
+}
+
 void Node::forget_all() {
   ++roots().epoch;
   roots().nodes = 0;
@@ -90,6 +95,7 @@ void Node::forget_all() {
     for (auto& [hash, child] : std::exchange(node->children_, {})) dropped.push_back(std::move(child));
     const auto plans = std::exchange(node->plans, {});
     const auto prefetches = std::exchange(node->prefetches, {});  // which hold nodes, too
+    const auto forwards = std::exchange(node->forwards, {});
   }
 }
 

@@ -16,6 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "recorder_forward.hpp"
 #include "recorder_plan.hpp"
 #include "recorder_prefetch.hpp"
 #include "recorder_value.hpp"
@@ -95,6 +96,8 @@ class Node : public std::enable_shared_from_this<Node> {
 
   // The root of a model's shapes; made if need be.
   static std::shared_ptr<Node> root_of(PyObject* model);
+  // The same, or null: nothing was asked of that model yet.
+  static std::shared_ptr<Node> known_root_of(PyObject* model) noexcept;
   // Drops every shape. Chains keep theirs, without plans.
   static void forget_all();
   static std::size_t count() noexcept;
@@ -121,6 +124,7 @@ class Node : public std::enable_shared_from_this<Node> {
   std::vector<std::shared_ptr<const Plan>> plans;  // one for each database's alias
   // Of a root alone: of the model's instances; and what Python notes of them.
   std::vector<std::shared_ptr<const Prefetch>> prefetches;
+  std::vector<std::shared_ptr<const Forward>> forwards;
   PyRef notes;
 
  private:

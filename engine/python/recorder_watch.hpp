@@ -75,4 +75,55 @@ class Watches {
   std::vector<Class> classes_;
 };
 
+// Attributes of classes that are what they were, for classes that CPython may have stopped to number: Django
+// counts fields and managers in an attribute of their class. A class that has gained an attribute, or lost
+// one, is taken for a changed one.
+class ClassAttributes {
+ public:
+  void add(PyTypeObject* type, PyRef name) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(type->tp_mro); ++i) {
+      auto* const base = reinterpret_cast<PyTypeObject*>(PyTuple_GET_ITEM(type->tp_mro, i));
+      if ((base->tp_flags & Py_TPFLAGS_HEAPTYPE) == 0) continue;  // cannot be changed
+      PyObject* const dict = base->tp_dict;
+      PyObject* const value = PyDict_GetItemWithError(dict, name.get());
+      add_size(dict);
+      if (value == nullptr) continue;
+      entries_.push_back({PyRef::borrow(dict), std::move(name), PyRef::borrow(value)});
+      return;
+    }
+  }
+
+  // Never sets an error.
+  bool hold() const noexcept {
+    for (const Size& one : sizes_) {
+      if (PyDict_GET_SIZE(one.dict.get()) != one.size) return false;
+    }
+    for (const Entry& entry : entries_) {
+      if (PyDict_GetItemWithError(entry.dict.get(), entry.name.get()) != entry.value.get()) {
+        PyErr_Clear();
+        return false;
+      }
+    }
+    return true;
+  }
+
+ private:
+  void add_size(PyObject* dict) {
+    for (const Size& one : sizes_) {
+      if (one.dict.get() == dict) return;
+    }
+    sizes_.push_back({PyRef::borrow(dict), PyDict_GET_SIZE(dict)});
+  }
+
+  struct Entry {
+    PyRef dict, name, value;
+  };
+  struct Size {
+    PyRef dict;
+    Py_ssize_t size;
+  };
+  std::vector<Entry> entries_;
+  std::vector<Size> sizes_;
+};
+
 }  // namespace cache_me::python

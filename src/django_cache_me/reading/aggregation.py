@@ -115,7 +115,15 @@ def aggregate_plan(compiler: Any) -> _engine.AggregatePlan:
     conversions = Conversions(list(selected.values()))
     if not all(map(is_djangos, itertools.chain.from_iterable(conversions(compiler.connection)))):
         raise Unlearnable("own_conversions")
-    return _engine.AggregatePlan(list(selected.items()), conversions, _CONVERSIONS)
+    columns = [(name, one, _is_number(one.output_field)) for name, one in selected.items()]
+    return _engine.AggregatePlan(columns, conversions, _CONVERSIONS)
+
+
+def _is_number(field: Any) -> bool:
+    """Whether it's a column of Django's whose values are converted by nothing but themselves."""
+    kind = field.get_internal_type()
+    is_djangos_own = type(field).__module__ == "django.db.models.fields"
+    return is_djangos_own and (kind in ("DecimalField", "FloatField") or kind.endswith("IntegerField"))
 
 
 _CONVERSIONS = "_cache_me_conversions"

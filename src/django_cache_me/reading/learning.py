@@ -155,18 +155,19 @@ class Lesson:
             )
         ]
         corners = [
-            (values, self.compile(values))
+            (values, self._compile_corner(values))
             for values in values_to_try.corners(self.kinds, actual, 0)
             if not self.node.is_sliced  # their numbers have an order
         ]
         self._check_ambient(actual, first)
         finder = _Finder(self, wrapper, caching)
         plan = finder.plan((actual, first), probes[:_FINDING], ground)
-        for values, compiled in [(actual, first), *probes, *corners]:
+        for values, compiled in [(actual, first), *probes]:
+            if plan.make_key(values, wrapper) != finder.key_of(compiled, ground):
+                raise Unlearnable("other_key")
+        for values, corner in corners:
             made = plan.make_key(values, wrapper)
-            if made != finder.key_of(compiled, ground) and not (
-                made is None and (values, compiled) in corners
-            ):
+            if made is not None and (corner is None or made != finder.key_of(corner, ground)):
                 raise Unlearnable("other_key")
         watch_options(plan, options)
         if self.node.method == "aggregate":
@@ -174,6 +175,13 @@ class Lesson:
             for cls in {type(expression) for expression in (*args, *kwargs.values())}:
                 plan.watch_class(cls)
         return plan
+
+    def _compile_corner(self, values: tuple[Any, ...]) -> Compiled | None:
+        """None: Django asks nothing, for a number that the column can't have."""
+        try:
+            return self.compile(values)
+        except EmptyResultSet:
+            return None
 
     def _base(self, values: tuple[Any, ...]) -> Any:
         return replay(self.cls, self.model, self.node, values, self.alias, None)

@@ -27,7 +27,7 @@ from django.db.utils import DEFAULT_DB_ALIAS
 
 from .. import _engine, conf
 from ..registry import cache_me_registry
-from . import epoch, learning, proving
+from . import epoch, forward_access, learning, proving
 from .building import add_known_related_objects
 from .fetch import fetch
 from .ground import ground_of, may_hit
@@ -69,6 +69,7 @@ def install() -> None:
     _relied_on.update({name: getattr(QuerySet, name, None) for name in _RELIED_ON})
     _relied_on[CHAIN] = None
     _install_engine()
+    forward_access.install()
     epoch.install()
 
 
