@@ -18,6 +18,7 @@ from django.core.exceptions import FieldError
 from django.db import connections, transaction
 from django.db.models import Avg, CharField, Count, F, FloatField, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import Length
+from django.db.models.manager import BaseManager
 from django.db.models.signals import post_init
 from django.test import override_settings
 
@@ -587,6 +588,20 @@ def test_methods_that_are_replaced_are_called(goods, monkeypatch):
     # setattr() would leave the bound method behind in the manager, and so in its copies.
     monkeypatch.setitem(vars(Product.objects), "get_queryset", lambda: called)
     assert Product.objects.all() is called
+
+
+def test_writes_ask_a_get_queryset_that_somebody_has_put_there_later(goods, monkeypatch):
+    product = Product.objects.using(goods).first()
+    original = BaseManager.get_queryset
+    asked = []
+
+    def get_queryset(self):
+        asked.append(self.name)
+        return original(self)
+
+    monkeypatch.setattr(BaseManager, "get_queryset", get_queryset)
+    product.save()
+    assert "_base_manager" in asked
 
 
 class Guarded(QuerySet):

@@ -340,6 +340,18 @@ def test_related_managers_leave_the_class_of_managers_alone(sqlite):
     assert numbers[0] > Category.objects.creation_counter
 
 
+def test_managers_that_make_no_number_of_their_own_come_last(sqlite):
+    """As Django has it: the default manager is the first that was made."""
+
+    class Unnumbered(Manager):
+        def __init__(self):
+            self._constructor_args = ((), {})
+            self.model = self.name = self._db = None
+            self._hints = {}
+
+    assert Unnumbered().creation_counter > Manager().creation_counter
+
+
 def test_a_single_instance_and_streams(goods):
     for _ in range(ENOUGH):
         one = Product.objects.using(goods).prefetch_related("tags").get(price=3)

@@ -320,7 +320,9 @@ def failed(own: Fields) -> None:
 
 
 def rows(own: Fields) -> Iterator[Any]:
-    yield from own.cursor
+    # Not "yield from": given up, that would close the driver's cursor.
+    for row in own.cursor:  # noqa: UP028
+        yield row
     exhausted(own)
 
 
