@@ -12,6 +12,7 @@ void register_row_codec(nanobind::module_& module);
 void register_sql_scanner(nanobind::module_& module);
 void register_version_table(nanobind::module_& module);
 void register_single_writes(nanobind::module_& module);
+void register_taken(nanobind::module_& module);
 void register_shared_store(nanobind::module_& module);
 void register_recorder(nanobind::module_& module);
 void register_recorder_plans(nanobind::module_& module);

@@ -16,6 +16,7 @@ NB_MODULE(_engine, module) {
   register_dependency_rules(module);
   register_version_table(module);
   register_single_writes(module);
+  register_taken(module);
   register_shared_store(module);
   register_recorder(module);
 }

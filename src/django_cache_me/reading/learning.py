@@ -23,16 +23,18 @@ from .. import _engine
 from ..databases.drivers import driver_for
 from ..databases.identity import identity_of
 from ..databases.statements import read_script
+from ..options import CacheMeOptions
 from ..registry import cache_me_registry
 from . import probes as values_to_try
 from .aggregation import aggregate_plan
-from .building import building_plan, loads_all, may_build
+from .building import building_plan, fetch_mode, loads_all, may_build
 from .capturing import capture
 from .gaps import gaps_of
 from .ground import GROUND, ground_of
 from .key import encoded_parameters, key_of, table_key_of
 from .layout import driver_layout, layout_of
 from .parameters import Probe, Recipe, Unlearnable, recipes
+from .planned_misses import PlannedMiss
 from .policy import Plan as CachingPlan
 from .policy import plan_of
 from .probes import Kind
@@ -168,6 +170,7 @@ class Lesson:
                 made is None and (values, compiled) in corners
             ):
                 raise Unlearnable("other_key")
+        finder.let_it_ask(plan, (actual, first), [*probes, *corners], options)
         watch_options(plan, options)
         if self.node.method == "aggregate":
             _, args, kwargs, _, _ = self.node.steps(actual)[-1]
@@ -218,6 +221,10 @@ class Lesson:
             return False
 
 
+#: Where the classes of parameters stand that no driver has wrapped.
+_PLAIN = frozenset({"builtins", "datetime", "decimal", "uuid"})
+
+
 def _another_zone() -> datetime.tzinfo:
     return datetime.timezone(datetime.timedelta(hours=-11, minutes=-30), "another")
 
@@ -254,10 +261,11 @@ class _Finder:
             raise Unlearnable("identity")
         self.database = identity.database
         first = actual[1]
-        layout, building, is_unheard = self._outcome(first)
+        self.outcome = layout, building, is_unheard = self._outcome(first)
         fingerprint = layout.fingerprint
         if self.caching.is_table:
             fingerprint ^= _engine.hash64(f"{first.sql}\0{ground.whose}".encode())
+        self.fingerprint = fingerprint
         queryset = first.queryset
         knows = is_unheard is None or loads_all(queryset)
         plan = _engine.Plan(self.lesson.alias, ground.whose, fingerprint, knows)
@@ -268,8 +276,12 @@ class _Finder:
             if self.lesson.kinds:
                 raise Unlearnable("table")
             plan.set_fixed_key(self._placed(table_key_of(self.caching.kind, self.label, None)))
+            self.pieces = [first.sql]
+            for value in first.params:
+                plan.add_constant(b"", value)
             return plan
-        pieces, gaps = gaps_of(self.lesson, probes)
+        self.pieces, gaps = gaps_of(self.lesson, probes)
+        pieces = self.pieces
         plan.set_key(
             f"cache_me:{self.caching.kind}:{self.label}:",
             [piece.encode("utf-8", "surrogatepass") for piece in pieces],
@@ -287,6 +299,36 @@ class _Finder:
         ]
         self._add_parameters(plan, kinds, probes)
         return plan
+
+    def let_it_ask(
+        self, plan: _engine.Plan, actual: Probed, probes: list[Probed], options: CacheMeOptions
+    ) -> None:
+        """Let the plan ask the database for its misses, if it would ask what Django has compiled."""
+        plan.set_miss([piece.encode("utf-8", "surrogatepass") for piece in self.pieces], None)
+        for values, compiled in (actual, *probes):
+            made = plan.statement(values, self.wrapper)
+            is_by_plan = plan.make_key(values, self.wrapper) is not None
+            if is_by_plan and (made is None or not self._are_equal(made, compiled)):
+                return
+        # Of a probe: the actual values are the project's, and none of ours to keep.
+        compiled = probes[0][1]
+        queryset = compiled.queryset
+        layout, building, _ = self.outcome
+        mode = None if queryset is None else fetch_mode(queryset)
+        plan.set_miss(
+            [piece.encode("utf-8", "surrogatepass") for piece in self.pieces],
+            PlannedMiss(compiled.compiler, layout, self.fingerprint, building, mode, options),
+        )
+
+    def _are_equal(self, made: tuple[str, tuple[Any, ...]], compiled: Compiled) -> bool:
+        """Whether a plan's statement is the compiled one, to the types of its parameters."""
+        sql, params = made
+        return (
+            sql == compiled.sql
+            and [type(one) for one in params] == [type(one) for one in compiled.params]
+            and encoded_parameters(params, self.driver.plain_parameter)
+            == encoded_parameters(compiled.params, self.driver.plain_parameter)
+        )
 
     def _placed(self, key: str) -> bytes:
         return f"{key}\0{self.database}".encode()
@@ -328,8 +370,9 @@ class _Finder:
         plan.as_list = as_list
         text_check = self.driver.may_read_the_clock if self.driver.dialect == "postgresql" else None
         samples = [Probe(values, params) for (values, _), params in zip(probes, plain)]
-        for recipe in recipes(kinds, samples, self._models(), self.wrapper, text_check):
-            self._add(plan, recipe, kinds, *probes[0])
+        found = recipes(kinds, samples, self._models(), self.wrapper, text_check)
+        for recipe, parameter in zip(found, probes[0][1].params):
+            self._add(plan, recipe, parameter, kinds, *probes[0])
 
     def _plain(self, all_params: list[tuple[Any, ...]]) -> tuple[list[list[Any]], bool]:
         try:
@@ -340,10 +383,16 @@ class _Finder:
         return [list(params) for params in all_params], False
 
     def _add(
-        self, plan: _engine.Plan, recipe: Recipe, kinds: Any, values: tuple[Any, ...], compiled: Compiled
+        self,
+        plan: _engine.Plan,
+        recipe: Recipe,
+        parameter: Any,
+        kinds: Any,
+        values: tuple[Any, ...],
+        compiled: Compiled,
     ) -> None:
         if recipe.value is None:
-            plan.add_constant(recipe.head)
+            plan.add_constant(recipe.head, parameter)
             return
         kind = kinds[recipe.value]
         attribute = kind[3] if kind[0] == "instance" else None
@@ -361,6 +410,8 @@ class _Finder:
             recipe.after,
             recipe.convert,
             recipe.is_members,
+            # psycopg's wrapper of a number; whether it makes the same is seen when all is compared.
+            None if type(parameter).__module__ in _PLAIN else type(parameter),
         )
 
     def _models(self) -> Any:

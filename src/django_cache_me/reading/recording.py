@@ -32,6 +32,7 @@ from .building import add_known_related_objects
 from .fetch import fetch
 from .ground import ground_of, may_hit
 from .instances import key_name
+from .planned_misses import get_of
 from .replaying import CHAIN, CLONED, DJANGOS, ENDING, is_recorded, materialise, twin_of
 
 #: What makes a step, and what ends a chain; on managers too, which is where most chains begin.
@@ -121,6 +122,7 @@ def _install_engine() -> None:
         "ground_of": ground_of,
         "may_hit": may_hit,
         "add_known": _add_known,
+        "get_of": get_of,
         "get_queryset": BaseManager.get_queryset,
         "getattribute": object.__getattribute__,
         "plainness": _plainness,
