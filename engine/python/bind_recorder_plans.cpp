@@ -155,8 +155,7 @@ void register_all(nb::module_& module) {
             return of_values(values, [&](PyObject* const* all) {
               std::string key;
               if (!self.make_key(all, connection.ptr(), key)) return PyRef();
-              return PyRef::steal(
-                  PyBytes_FromStringAndSize(key.data(), static_cast<Py_ssize_t>(key.size())));
+              return PyRef::steal(PyBytes_FromStringAndSize(key.data(), static_cast<Py_ssize_t>(key.size())));
             });
           },
           "values"_a, "connection"_a,
@@ -170,14 +169,13 @@ void register_all(nb::module_& module) {
             for (const nb::bytes& piece : sql) self.sql.emplace_back(piece.c_str(), piece.size());
             self.miss = owned_or_null(miss);
           },
-          "sql"_a, "miss"_a.none(),
-          nb::sig("def set_miss(self, sql: list[bytes], miss: typing.Any) -> None"),
+          "sql"_a, "miss"_a.none(), nb::sig("def set_miss(self, sql: list[bytes], miss: typing.Any) -> None"),
           "Who asks the database, and the SQL around the gaps; see recorder_plan.hpp.")
       .def(
           "statement",
           [](const Plan& self, nb::tuple values, nb::handle connection) {
-            return of_values(
-                values, [&](PyObject* const* all) { return self.statement(all, connection.ptr()); });
+            return of_values(values,
+                             [&](PyObject* const* all) { return self.statement(all, connection.ptr()); });
           },
           "values"_a, "connection"_a,
           nb::sig("def statement(self, values: tuple[typing.Any, ...], connection: typing.Any) -> "

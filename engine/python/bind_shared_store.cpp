@@ -266,8 +266,9 @@ void register_shared_store(nb::module_& module) {
            "'stored', or why not. `reading` is what VersionTable.read() gave. Raises UnsupportedType.")
       .def("fill", &fill, "key"_a, "fingerprint"_a, "rows"_a, "taken"_a, "answer"_a, "witnesses"_a.none(),
            "ttl_ms"_a,
-           nb::sig("def fill(self, key: bytes, fingerprint: int, rows: list[typing.Any], taken: Taken, answer: "
-                   "list[typing.Any], witnesses: list[typing.Any] | None, ttl_ms: int) -> str"),
+           nb::sig(
+               "def fill(self, key: bytes, fingerprint: int, rows: list[typing.Any], taken: Taken, answer: "
+               "list[typing.Any], witnesses: list[typing.Any] | None, ttl_ms: int) -> str"),
            "The same for a miss that has `taken`, to be called once; `answer` are the driver's rows. "
            "'overtaken': by a commit.")
       .def("changed", &changed_dependencies, "key"_a, "versions"_a, "fingerprint"_a,

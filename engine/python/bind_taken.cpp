@@ -32,8 +32,7 @@ std::shared_ptr<Terms> make_terms(std::shared_ptr<ReadRule> rule, const nb::byte
 
 std::optional<TakenOfPython> take(std::shared_ptr<Terms> terms, std::shared_ptr<VersionTable> table,
                                   nb::handle parameters, bool may_witness) {
-  std::optional<Taken> taken =
-      Taken::before(*terms, *table, PythonParameters(parameters.ptr()), may_witness);
+  std::optional<Taken> taken = Taken::before(*terms, *table, PythonParameters(parameters.ptr()), may_witness);
   if (!taken) return std::nullopt;
   return TakenOfPython{std::move(terms), std::move(table), owned(parameters), std::move(*taken)};
 }
@@ -46,12 +45,13 @@ void register_taken(nb::module_& module) {
   using namespace cache_me::python;
 
   nb::class_<TakenOfPython>(module, "Taken", "What a miss has taken before the database is asked; opaque.")
-      .def_prop_ro("needs_witnesses",
-                   [](const TakenOfPython& self) { return self.taken.needs_witnesses(); });
+      .def_prop_ro("needs_witnesses", [](const TakenOfPython& self) { return self.taken.needs_witnesses(); });
   nb::class_<Terms>(module, "Terms", "What is the same for all misses of one text under one schema.")
-      .def(nb::new_(&make_terms), "rule"_a.none(), "always"_a, "schema"_a, "reading"_a,
-           "`always` (packed) holds `schema`; `reading` is VersionTable.read()'s of `schema`, under which the "
-           "rule was made.")
-      .def("take", &take, "table"_a, "parameters"_a, "may_witness"_a,
-           "To be called before the database is asked. None: an intent stands, or the schema is another one.");
+      .def(
+          nb::new_(&make_terms), "rule"_a.none(), "always"_a, "schema"_a, "reading"_a,
+          "`always` (packed) holds `schema`; `reading` is VersionTable.read()'s of `schema`, under which the "
+          "rule was made.")
+      .def(
+          "take", &take, "table"_a, "parameters"_a, "may_witness"_a,
+          "To be called before the database is asked. None: an intent stands, or the schema is another one.");
 }

@@ -315,8 +315,8 @@ PyRef attempt_by(const std::shared_ptr<const Plan>& plan, const Node& node, PyOb
     list = plan->look_up(key, *ground, connection.get(), recorder().default_mode.get());
     if (!list && PyErr_Occurred() == nullptr && on_miss == OnMiss::ask && plan->miss && node.is_current() &&
         standing != Ground::Standing::closed) {
-      list = ask_database(*plan, values, key, connection.get(), held.get(),
-                          standing == Ground::Standing::plain);
+      list =
+          ask_database(*plan, values, key, connection.get(), held.get(), standing == Ground::Standing::plain);
       if (list) on_miss = OnMiss::asked;
     }
   } else {

@@ -41,8 +41,8 @@ class Ground {
   // Is all that this was worked out of as it was? Never sets an error.
   bool holds() const noexcept;
 
-  // How a read over the connection with this __dict__ stands to the store. `ask(connection)` is asked where it
-  // isn't plain. `may_not` without an error: not by this ground.
+  // How a read over the connection with this __dict__ stands to the store. `ask(connection)` is asked where
+  // it isn't plain. `may_not` without an error: not by this ground.
   enum class Standing : std::uint8_t {
     may_not,  // hit
     closed,   // may hit; there's no connection yet

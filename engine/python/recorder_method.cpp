@@ -171,8 +171,8 @@ PyRef end_of_chain(PyObject* queryset, const Attributes& attributes, const Chain
     for (const PyRef& value : values) pointers.push_back(value.get());
   }
   OnMiss on_miss = OnMiss::ask;
-  const PyRef list = attempt_for(queryset, attributes, *node,
-                                 values.empty() ? chain.values : pointers.data(), nullptr, on_miss);
+  const PyRef list = attempt_for(queryset, attributes, *node, values.empty() ? chain.values : pointers.data(),
+                                 nullptr, on_miss);
   PyRef answer = list ? answer_of(*node, list.get(), on_miss) : PyRef();
   if (answer && on_miss != OnMiss::asked) ++recorder().hits;
   return answer;

@@ -88,8 +88,7 @@ bool append_for_driver(const Parameter& parameter, PyObject* value, PyObject* co
 
 bool append_for_driver(const Parameter& parameter, PyObject* const* values, PyObject* connection,
                        PyObject* list) {
-  if (parameter.is_constant)
-    return parameter.constant && PyList_Append(list, parameter.constant.get()) == 0;
+  if (parameter.is_constant) return parameter.constant && PyList_Append(list, parameter.constant.get()) == 0;
   PyObject* value = values[parameter.value];
   if (parameter.is_members) {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(value); ++i) {
@@ -166,8 +165,8 @@ PyRef Plan::statement(PyObject* const* values, PyObject* connection) const {
     text += between;
     text += sql[i + 1];
   }
-  const PyRef words = PyRef::steal(
-      PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "surrogatepass"));
+  const PyRef words =
+      PyRef::steal(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "surrogatepass"));
   const PyRef list = PyRef::steal(PyList_New(0));
   if (!words || !list) return PyRef();
   for (const Parameter& parameter : parameters) {

@@ -38,9 +38,9 @@ bool Taken::settle(const Parameters& parameters, const ResultRows& result, const
   terms_->rule->after(footing_, parameters, result, witnesses, late);
   dependencies_ = std::move(late.hashes);
   if (dependencies_.size() == early) return true;
-  return read_from(early) && std::all_of(versions_.begin() + static_cast<std::ptrdiff_t>(early),
-                                         versions_.end(),
-                                         [&](std::uint64_t version) { return version <= clock_; });
+  return read_from(early) &&
+         std::all_of(versions_.begin() + static_cast<std::ptrdiff_t>(early), versions_.end(),
+                     [&](std::uint64_t version) { return version <= clock_; });
 }
 
 }  // namespace cache_me

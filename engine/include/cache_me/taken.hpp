@@ -2,16 +2,16 @@
 // reader's protocol (DESIGN.md section 5, steps 2 and 3) in one call before and one call after.
 //
 // Why an entry with these versions is never stale. The clock is read first, then the versions, and only then
-// is the database asked. What is known from the query (early) is recorded with the version that it had before:
-// a commit that touches it and that the answer may not show bumps it later, and the entry is born invalid.
-// What only the rows tell (late) counts if it carries no intent and its version is not younger than the clock:
-// then no commit that touches it has returned since, and none is under way.
+// is the database asked. What is known from the query (early) is recorded with the version that it had
+// before: a commit that touches it and that the answer may not show bumps it later, and the entry is born
+// invalid. What only the rows tell (late) counts if it carries no intent and its version is not younger than
+// the clock: then no commit that touches it has returned since, and none is under way.
 //
 // The rule was made of the catalog under one version of the schema. That version is among those that are
 // taken, and has to be the one that the rule was made under. So an entry counts only as long as the schema is
 // what the rule goes by: a DDL commit that is over before shows in the version, one that is under way as an
-// intent, and a later one makes the entry invalid. (The long way, reading/lookup.py, looks at the schema apart
-// from the dependencies, before and after; here these looks are one.)
+// intent, and a later one makes the entry invalid. (The long way, reading/lookup.py, looks at the schema
+// apart from the dependencies, before and after; here these looks are one.)
 #pragma once
 
 #include <cstdint>

@@ -6,9 +6,9 @@ types. So a plan knows what Django would ask the database, and here it is asked:
 text and parameters are compared with those that Django compiled, for each probe (learning.py).
 
 The order of the steps is DESIGN.md section 5's, and lookup.py's. What lookup.py works out anew for each read
-(settings, identity, store, catalog) is kept here for as long as the ground of the connection holds, which the
-engine has just looked at; catalog and schema have a proof of their own (``engine/include/cache_me/taken.hpp``).
-In any doubt before the database is asked the answer is None, and the second tier does it all.
+(settings, identity, store) is kept here for as long as the ground of the connection holds, which the engine
+has just looked at; catalog and schema have a proof of their own (``engine/include/cache_me/taken.hpp``). In
+any doubt before the database is asked the answer is None, and the second tier does it all.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Filler:
     def terms_of(
         self, wrapper: BaseDatabaseWrapper, sql: str, exact: bool
     ) -> tuple[_engine.Terms, Any] | None:
-        """What answers to that text rest on, with the rule where that is of single rows; None: not known here.
+        """What answers to that text rest on, with the rule if that's single rows; None: not known here.
 
         Made under the schema's version now, of a catalog that somebody has read under that version.
         """
@@ -113,10 +113,9 @@ class Filler:
         plan = read_plan_of(known[1], script, sql, wrapper.vendor, sessions_are_told_apart=False)
         if not script.readable or plan.reason:
             return None
-        if exact:
-            made = (_engine.Terms(plan.rule, plan.always, SCHEMA, schema), plan.rule)
-        else:
-            made = (_engine.Terms(None, pack(tables_of(script)), SCHEMA, schema), None)
+        rule = plan.rule if exact else None
+        always = plan.always if exact else pack(tables_of(script))
+        made = (_engine.Terms(rule, always, SCHEMA, schema), rule)
         if len(self._terms) >= _MOST_KNOWN:
             self._terms.clear()
         self._terms[sql, exact] = made
@@ -158,7 +157,7 @@ class PlannedMiss:
         mode: Any,
         options: CacheMeOptions,
     ) -> None:
-        """``compiler`` has compiled one of the plan's queries; of a single row if the layout isn't of rows."""
+        """``compiler`` has compiled one of the plan's queries; driver rows: it is one of a single row."""
         self._compiler = copy.copy(compiler)
         self._compiler.connection = None  # plans outlive connections
         self._as_sql = type(compiler).as_sql
@@ -178,7 +177,7 @@ class PlannedMiss:
         ground: _engine.Ground,
         is_plain: bool,
     ) -> list[Any] | None:
-        """The results of ``statement``, from the database, and kept under ``key``; None: the second tier's."""
+        """The results of ``statement``, from the database and kept under ``key``; None: the second tier's."""
         filler = filler_of(wrapper, ground)
         if filler is None or self._is_over or (capturing.under_way and capturing.is_capturing()):
             return None

@@ -257,7 +257,7 @@ def end(queryset: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any])
         return _by_django(queryset, name, args, kwargs)
     longer = _engine.longer_chain(chain, name, args, kwargs, False, False)
     alias = queryset.db
-    if longer is not None and router.routers:  # the engine doesn't ask them
+    if longer is not None and router.routers and own["_db"] is None:  # the engine doesn't ask them
         found = _engine.end_of(queryset, longer, alias)
         if found:
             return found[0]
