@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, Callable
+
+from benchmarks.guard import misses
+from benchmarks.guard.turns import Case
 
 #: Different rows that take turns, so that nothing is kept by accident.
 VARIETY = 10
 
-Case = Callable[[int], Any]
-
 
 def cases() -> dict[str, Case]:
     """All cases by name; to be called once Django is set up."""
-    return {**_reads(), **_statements(), **_engine()}
+    return {**_reads(), **_statements(), **_engine(), **misses.cases()}
 
 
 def _reads() -> dict[str, Case]:

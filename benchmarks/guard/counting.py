@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks.contenders import Site
 from benchmarks.guard import subject
+from benchmarks.guard.turns import BATCHES, TURNS
 from benchmarks.places import PRAGMAS
 from benchmarks.process import ROOT
 
@@ -19,8 +20,8 @@ from benchmarks.process import ROOT
 FOLDER = ROOT / "build" / "guard"
 
 
-def count() -> dict[str, int]:
-    """Instructions per turn of each case."""
+def count(only: str = "") -> dict[str, int]:
+    """Instructions per turn of each case whose name holds ``only``."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     store = FOLDER / "store"
     store.mkdir(parents=True)
@@ -45,6 +46,7 @@ def count() -> dict[str, int]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "BENCH_SITE": json.dumps(site),
         "GUARD_REQUESTS": str(_requests()),
+        "GUARD_ONLY": only,
     }
     subprocess.run([sys.executable, "-m", "benchmarks.prepare"], check=True, cwd=ROOT, env=environment)
     done = subprocess.run(
@@ -86,7 +88,7 @@ def _read(names: list[str]) -> dict[str, int]:
         if trigger and totals and trigger[1] in counted:
             counted[trigger[1]].append(int(totals[1]))
     for name, numbers in counted.items():
-        if len(numbers) != subject.BATCHES:
+        if len(numbers) != BATCHES:
             raise SystemExit(f"callgrind wrote {len(numbers)} counts of {name!r} to {FOLDER}")
     alone = min(counted.pop(subject.NOTHING))
-    return {name: (min(numbers) - alone) // subject.TURNS for name, numbers in counted.items()}
+    return {name: (min(numbers) - alone) // TURNS for name, numbers in counted.items()}

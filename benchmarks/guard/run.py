@@ -18,7 +18,11 @@ def main() -> int:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--update", metavar="REASON", help="keep the new figures, for this reason")
-    reason = parser.parse_args().update
+    parser.add_argument("--only", metavar="TEXT", default="", help="count the cases with it in their names")
+    arguments = parser.parse_args()
+    reason = arguments.update
+    if reason is not None and arguments.only:
+        parser.error("figures are kept of all cases at once")
     if reason is not None and not reason.strip():
         parser.error('say why the figures change: make guard-update REASON="…"')
     if not shutil.which("valgrind"):
@@ -29,7 +33,7 @@ def main() -> int:
         if why_not:
             print(f"instruction counts: skipped; {why_not}")
             return 0
-    counted = counting.count()
+    counted = counting.count(arguments.only)
     old = figures.kept().get(figures.interpreter(), {}).get("instructions", {})
     for name, number in counted.items():
         change = f"{number / old[name] - 1:+8.2%}" if name in old else "     new"

@@ -13,16 +13,14 @@ import sys
 import time
 from typing import Any
 
-#: Turns before the first count: the interpreter has specialised its code by then, and plans are learnt.
-WARM = 60
-#: A batch with a look at the clock's lease, a checkpoint of SQLite's or a rehash in it counts more than the
-#: others; the smallest is what the code itself takes.
-BATCHES = 5
-TURNS = 20
+from benchmarks.guard.turns import BATCHES, TURNS, WARM, prepare
+
 #: A version file that others may know is usable only after two leases (s).
 PATIENCE = 60
 #: How names end of cases that the cache has to answer.
 HIT = ", a hit"
+#: And of those that it must not.
+MISS = ", a miss"
 #: What the counting itself takes; no case.
 NOTHING = "nothing"
 
@@ -41,11 +39,15 @@ def main() -> None:
     if not requests.is_under_valgrind():
         raise SystemExit("This is to be run by: make guard")
     _wait_for_hits()
-    found = {NOTHING: lambda turn: None, **cases()}
+    only = os.environ.get("GUARD_ONLY", "")
+    found = {NOTHING: lambda turn: None}
+    found.update({name: case for name, case in cases().items() if only in name})
     for name, case in found.items():
         for turn in range(WARM):
+            if turn % TURNS == 0:
+                prepare(case)
             case(turn)
-        _insist_on_hits(name, case)
+        _insist_on_what_it_promises(name, case)
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -72,24 +74,30 @@ def _wait_for_hits() -> None:
 
 def _count(requests: Any, name: bytes, case: Any) -> None:
     turns = range(TURNS)
+    prepare(case)
     for turn in turns:  # callgrind translates the code anew: not counted, but it takes time
         case(turn)
     for _ in range(BATCHES):
+        prepare(case)
         requests.zero()
         for turn in turns:
             case(turn)
         requests.dump(name)
 
 
-def _insist_on_hits(name: str, case: Any) -> None:
+def _insist_on_what_it_promises(name: str, case: Any) -> None:
     """A case that promises hits and misses counts something else."""
     from django_cache_me import stats
 
-    before = stats()["hits"]
+    prepare(case)
+    before = stats()
     for turn in range(TURNS):
         case(turn)
-    if name.endswith(HIT) and stats()["hits"] - before != TURNS:
-        raise SystemExit(f"{name}: {stats()['hits'] - before} hits of {TURNS}")
+    after = stats()
+    if name.endswith(HIT) and after["hits"] - before["hits"] != TURNS:
+        raise SystemExit(f"{name}: {after['hits'] - before['hits']} hits of {TURNS}")
+    if name.endswith(MISS) and any(after[what] - before[what] != TURNS for what in ("misses", "fills")):
+        raise SystemExit(f"{name}: {before} before and {after} after {TURNS} turns")
 
 
 if __name__ == "__main__":

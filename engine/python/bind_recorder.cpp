@@ -153,6 +153,7 @@ void install(nb::dict parts, nb::list attributes, nb::handle default_mode) {
   face.ground_of = part("ground_of");
   face.may_hit = part("may_hit");
   face.add_known = part("add_known");
+  face.get_of = part("get_of");
   face.get_queryset = part("get_queryset");
   face.getattribute = part("getattribute");
   face.plainness = part("plainness");

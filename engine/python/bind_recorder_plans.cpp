@@ -20,7 +20,7 @@ namespace {
 
 void add_parameter(Plan& plan, std::size_t value, nb::bytes head, nb::handle key_attribute,
                    std::optional<std::int64_t> least, std::optional<std::int64_t> most, nb::handle before,
-                   nb::handle after, nb::handle convert, bool is_members) {
+                   nb::handle after, nb::handle convert, bool is_members, nb::handle wrap) {
   Parameter parameter;
   parameter.is_constant = false;
   parameter.value = value;
@@ -32,11 +32,24 @@ void add_parameter(Plan& plan, std::size_t value, nb::bytes head, nb::handle key
   parameter.before = owned_or_null(before);
   parameter.after = owned_or_null(after);
   parameter.convert = owned_or_null(convert);
+  parameter.wrap = owned_or_null(wrap);
   plan.parameters.push_back(std::move(parameter));
 }
 
-void add_constant(Plan& plan, nb::bytes encoded) {
+// Of whichever function makes something of a tuple of values; None where it makes nothing.
+template <typename Make>
+nb::object of_values(nb::tuple values, Make make) {
+  std::vector<PyObject*> all;
+  for (const nb::handle value : values) all.push_back(value.ptr());
+  PyRef made = make(all.data());
+  if (made) return nb::steal(made.release());
+  PyErr_Clear();
+  return nb::none();
+}
+
+void add_constant(Plan& plan, nb::bytes encoded, nb::handle value) {
   Parameter parameter;
+  parameter.constant = owned(value);
   parameter.encoded.assign(encoded.c_str(), encoded.size());
   plan.parameters.push_back(std::move(parameter));
 }
@@ -139,28 +152,46 @@ void register_all(nb::module_& module) {
       .def(
           "make_key",
           [](const Plan& self, nb::tuple values, nb::handle connection) {
-            std::vector<PyObject*> all;
-            for (const nb::handle value : values) all.push_back(value.ptr());
-            std::string key;
-            if (!self.make_key(all.data(), connection.ptr(), key)) {
-              PyErr_Clear();
-              return nb::object(nb::none());
-            }
-            return nb::object(nb::bytes(key.data(), key.size()));
+            return of_values(values, [&](PyObject* const* all) {
+              std::string key;
+              if (!self.make_key(all, connection.ptr(), key)) return PyRef();
+              return PyRef::steal(PyBytes_FromStringAndSize(key.data(), static_cast<Py_ssize_t>(key.size())));
+            });
           },
           "values"_a, "connection"_a,
           nb::sig(
               "def make_key(self, values: tuple[typing.Any, ...], connection: typing.Any) -> bytes | None"),
           "The key in the store for these values; None: not by this plan.")
-      .def("add_constant", &add_constant, "encoded"_a)
+      .def(
+          "set_miss",
+          [](Plan& self, std::vector<nb::bytes> sql, nb::handle miss) {
+            self.sql.clear();
+            for (const nb::bytes& piece : sql) self.sql.emplace_back(piece.c_str(), piece.size());
+            self.miss = owned_or_null(miss);
+          },
+          "sql"_a, "miss"_a.none(), nb::sig("def set_miss(self, sql: list[bytes], miss: typing.Any) -> None"),
+          "Who asks the database, and the SQL around the gaps; see recorder_plan.hpp.")
+      .def(
+          "statement",
+          [](const Plan& self, nb::tuple values, nb::handle connection) {
+            return of_values(values,
+                             [&](PyObject* const* all) { return self.statement(all, connection.ptr()); });
+          },
+          "values"_a, "connection"_a,
+          nb::sig("def statement(self, values: tuple[typing.Any, ...], connection: typing.Any) -> "
+                  "tuple[str, tuple[typing.Any, ...]] | None"),
+          "SQL and parameters as Django would compile them; None: not by this plan.")
+      .def("add_constant", &add_constant, "encoded"_a, "value"_a.none(),
+           nb::sig("def add_constant(self, encoded: bytes, value: typing.Any) -> None"))
       .def("add_parameter", &add_parameter, "value"_a, "head"_a, "key_attribute"_a.none() = nb::none(),
            "least"_a = nb::none(), "most"_a = nb::none(), "before"_a.none() = nb::none(),
            "after"_a.none() = nb::none(), "convert"_a.none() = nb::none(), "is_members"_a = false,
+           "wrap"_a.none() = nb::none(),
            nb::sig("def add_parameter(self, value: int, head: bytes, key_attribute: str | None = None, "
                    "least: int | None "
                    "= None, "
                    "most: int | None = None, before: str | None = None, after: str | None = None, convert: "
-                   "typing.Any = None, is_members: bool = False) -> None"))
+                   "typing.Any = None, is_members: bool = False, wrap: typing.Any = None) -> None"))
       .def(
           "add_gap",
           [](Plan& self, std::size_t value, std::optional<std::size_t> less, bool is_members) {

@@ -118,11 +118,14 @@ void register_row_builder(nb::module_& module) {
                          "How rows become a query's results; made once, used for every hit.")
       .def(
           "build",
-          [](const ResultPlan& self, nb::list rows, nb::str database, nb::handle mode) {
-            return result(self.build(rows.ptr(), database.ptr(), mode_or_null(mode)));
+          [](const ResultPlan& self, nb::list rows, nb::str database, nb::handle mode,
+             nb::handle connection) {
+            return result(
+                self.build(rows.ptr(), {database.ptr(), mode_or_null(mode), mode_or_null(connection)}));
           },
-          "rows"_a, "database"_a, "mode"_a.none(),
-          nb::sig("def build(self, rows: list[typing.Any], database: str, mode: typing.Any) -> "
+          "rows"_a, "database"_a, "mode"_a.none(), "connection"_a.none() = nb::none(),
+          nb::sig("def build(self, rows: list[typing.Any], database: str, mode: typing.Any, connection: "
+                  "typing.Any = None) -> "
                   "list[typing.Any]"),
           "New results of `rows`, as Django makes them of the database's rows. `mode`: Django's fetch "
           "mode, or None before Django 6.1.")

@@ -19,6 +19,8 @@
 #include "packed_numbers.hpp"
 #include "result_plan.hpp"
 #include "row_codec.hpp"
+#include "statement_values.hpp"
+#include "taken_of_python.hpp"
 #include "unsupported_type.hpp"
 
 namespace nb = nanobind;
@@ -127,6 +129,25 @@ const char* put_rows(SharedStore& store, const nb::bytes& key, std::uint64_t fin
   }
   Encoder encoder;
   append_entry_head(encoder.bytes(), fingerprint, versions[0], names, std::span(versions).subspan(1));
+  Unknown unknown;
+  raise_unless_encoded(encode_rows(encoder, rows.ptr(), unknown), unknown);
+  return name_of(store.put(view_of(key), encoder.bytes(), ttl_ms));
+}
+
+// The rest of what the answer rests on, and the entry itself.
+const char* fill(SharedStore& store, const nb::bytes& key, std::uint64_t fingerprint, nb::list rows,
+                 TakenOfPython& taken, nb::list answer, std::optional<nb::list> witnesses,
+                 std::uint64_t ttl_ms) {
+  const PythonRows result(answer.ptr());
+  const std::optional<PythonRows> witnessed =
+      witnesses ? std::optional<PythonRows>(std::in_place, witnesses->ptr()) : std::nullopt;
+  if (!taken.taken.settle(PythonParameters(taken.parameters.get()), result,
+                          witnessed ? &*witnessed : nullptr)) {
+    return "overtaken";
+  }
+  Encoder encoder;
+  append_entry_head(encoder.bytes(), fingerprint, taken.taken.epoch(), taken.taken.dependencies(),
+                    taken.taken.versions());
   Unknown unknown;
   raise_unless_encoded(encode_rows(encoder, rows.ptr(), unknown), unknown);
   return name_of(store.put(view_of(key), encoder.bytes(), ttl_ms));
@@ -243,6 +264,13 @@ void register_shared_store(nb::module_& module) {
                    "reading: bytes, "
                    "ttl_ms: int) -> str"),
            "'stored', or why not. `reading` is what VersionTable.read() gave. Raises UnsupportedType.")
+      .def("fill", &fill, "key"_a, "fingerprint"_a, "rows"_a, "taken"_a, "answer"_a, "witnesses"_a.none(),
+           "ttl_ms"_a,
+           nb::sig(
+               "def fill(self, key: bytes, fingerprint: int, rows: list[typing.Any], taken: Taken, answer: "
+               "list[typing.Any], witnesses: list[typing.Any] | None, ttl_ms: int) -> str"),
+           "The same for a miss that has `taken`, to be called once; `answer` are the driver's rows. "
+           "'overtaken': by a commit.")
       .def("changed", &changed_dependencies, "key"_a, "versions"_a, "fingerprint"_a,
            "The dependencies of the entry whose versions are not what they were; none if there is no entry.")
       .def("get_bytes", &get_bytes, "key"_a, "The value as it is.")

@@ -13,6 +13,7 @@ void register_sql_scanner(nanobind::module_& module);
 void register_version_table(nanobind::module_& module);
 void register_observed_cursor(nanobind::module_& module);
 void register_single_writes(nanobind::module_& module);
+void register_taken(nanobind::module_& module);
 void register_shared_store(nanobind::module_& module);
 void register_recorder(nanobind::module_& module);
 void register_recorder_plans(nanobind::module_& module);

@@ -17,6 +17,7 @@ NB_MODULE(_engine, module) {
   register_version_table(module);
   register_observed_cursor(module);
   register_single_writes(module);
+  register_taken(module);
   register_shared_store(module);
   register_recorder(module);
   register_recorder_forward(module);

@@ -253,11 +253,11 @@ PyRef new_queryset(PyTypeObject* type, PyObject* chain, const Attributes* parent
   return PyRef::steal(made.release());
 }
 
-PyRef attempt(const Node& node, PyObject* const* values, const Question& question) {
+PyRef attempt(const Node& node, PyObject* const* values, const Question& question, OnMiss& on_miss) {
   if (node.plans.empty() || !recorder().face.is_on) return PyRef();
   const PyRef alias = alias_of(question);
   if (!alias) return PyRef();
-  return attempt_by(plan_for(node, alias.get()), node, values);
+  return attempt_by(plan_for(node, alias.get()), node, values, on_miss);
 }
 
 PyRef alias_for(const Question& question) {
@@ -270,7 +270,25 @@ PyRef alias_by_router(PyObject* model, PyObject* hints) {
   return ask && arguments ? PyRef::steal(PyObject_Call(ask.get(), arguments.get(), hints)) : PyRef();
 }
 
-PyRef attempt_by(const std::shared_ptr<const Plan>& plan, const Node& node, PyObject* const* values) {
+namespace {
+
+PyRef ask_database(const Plan& plan, PyObject* const* values, const std::string& key, PyObject* connection,
+                   PyObject* ground, bool is_plain) {
+  const PyRef miss = PyRef::borrow(plan.miss.get());  // it may be taken off meanwhile
+  const PyRef statement = plan.statement(values, connection);
+  if (!statement) PyErr_Clear();  // Django raises it at the place where it always did
+  const PyRef at = PyRef::steal(PyBytes_FromStringAndSize(key.data(), static_cast<Py_ssize_t>(key.size())));
+  if (!statement || !at) return PyRef();
+  PyObject* const arguments[] = {statement.get(), at.get(), connection, ground,
+                                 is_plain ? Py_True : Py_False};
+  PyRef list = PyRef::steal(compat::vectorcall(miss.get(), arguments, std::size(arguments), nullptr));
+  return list && PyList_CheckExact(list.get()) ? std::move(list) : PyRef();
+}
+
+}  // namespace
+
+PyRef attempt_by(const std::shared_ptr<const Plan>& plan, const Node& node, PyObject* const* values,
+                 OnMiss& on_miss) {
   const Face& face = recorder().face;
   if (plan == nullptr || bypass_depth() != 0 || !plan->watches.hold()) return PyRef();
   if (plan->is_unheard && !is_unheard(*plan)) return PyRef();
@@ -286,7 +304,9 @@ PyRef attempt_by(const std::shared_ptr<const Plan>& plan, const Node& node, PyOb
   const PyRef held = ground_of(connection.get(), dict.get());
   if (!held) return PyRef();
   const auto* ground = nb::inst_ptr<Ground>(nb::handle(held.get()));
-  if (ground->whose != plan->whose || !ground->stands(connection.get(), dict.get(), face.may_hit.get())) {
+  if (ground->whose != plan->whose) return PyRef();
+  const Ground::Standing standing = ground->standing(connection.get(), dict.get(), face.may_hit.get());
+  if (standing == Ground::Standing::may_not) {
     PyErr_Clear();
     return PyRef();
   }
@@ -298,6 +318,12 @@ PyRef attempt_by(const std::shared_ptr<const Plan>& plan, const Node& node, PyOb
   PyRef list;
   if (plan->make_key(values, connection.get(), key) && node.is_current()) {
     list = plan->look_up(key, *ground, connection.get(), recorder().default_mode.get());
+    if (!list && PyErr_Occurred() == nullptr && on_miss == OnMiss::ask && plan->miss && node.is_current() &&
+        standing != Ground::Standing::closed) {
+      list =
+          ask_database(*plan, values, key, connection.get(), held.get(), standing == Ground::Standing::plain);
+      if (list) on_miss = OnMiss::asked;
+    }
   } else {
     PyErr_Clear();
   }
@@ -305,12 +331,16 @@ PyRef attempt_by(const std::shared_ptr<const Plan>& plan, const Node& node, PyOb
   return list;
 }
 
-PyRef answer_of(Method method, PyObject* list) {
+PyRef answer_of(const Node& node, PyObject* list, OnMiss on_miss) {
+  const Method method = node.step().method;
   const Py_ssize_t size = PyList_GET_SIZE(list);
   PyObject* first = size == 0 ? nullptr : PyList_GET_ITEM(list, 0);
   switch (method) {
     case Method::get:
-      return size == 1 ? PyRef::borrow(first) : PyRef();
+      if (size == 1) return PyRef::borrow(first);
+      if (on_miss != OnMiss::asked) return PyRef();
+      return PyRef::steal(
+          PyObject_CallFunctionObjArgs(recorder().face.get_of.get(), node.model(), list, nullptr));
     case Method::first:
     case Method::last:
       return PyRef::borrow(first == nullptr ? Py_None : first);

@@ -26,6 +26,7 @@ struct Face {
   PyRef ground_of;                      // ground_of(connection) -> Ground | None
   PyRef may_hit;                        // may_hit(connection) -> bool
   PyRef add_known;                      // add_known(queryset, instances)
+  PyRef get_of;                         // get_of(model, results): what get() does with them
   PyRef get_queryset;                   // of managers that are recorded
   PyRef getattribute;                   // object's
   PyRef plainness;                      // plainness(class of querysets) -> Plainness, as an int
@@ -82,19 +83,30 @@ struct Question {
   PyObject* instance = nullptr;  // the hint of that name where there are no others; or null
 };
 
-// The rows' list for that node and those values, if it's a hit. Null without an error: it isn't one.
-PyRef attempt(const Node& node, PyObject* const* values, const Question& question);
+// What attempt() does with a miss, and what came of it.
+enum class OnMiss : std::uint8_t { leave, ask, asked };
+
+// The rows' list for that node and those values, if it's a hit; with OnMiss::ask also that of a miss whose
+// plan knows how to ask the database, and then `on_miss` is `asked`. Null without an error: neither.
+PyRef attempt(const Node& node, PyObject* const* values, const Question& question, OnMiss& on_miss);
 
 // The same by that plan; `node` is one of the epoch that it was learnt in.
-PyRef attempt_by(const std::shared_ptr<const Plan>& plan, const Node& node, PyObject* const* values);
+PyRef attempt_by(const std::shared_ptr<const Plan>& plan, const Node& node, PyObject* const* values,
+                 OnMiss& on_miss);
+// A hit, or nothing.
+inline PyRef attempt_by(const std::shared_ptr<const Plan>& plan, const Node& node, PyObject* const* values) {
+  OnMiss on_miss = OnMiss::leave;
+  return attempt_by(plan, node, values, on_miss);
+}
 
 // The database's alias where Django's own rule decides; null without an error: the router has to be asked.
 PyRef alias_for(const Question& question);
 // Where it has to be asked: its answer, for a read of that model. Null: a Python error is set.
 PyRef alias_by_router(PyObject* model, PyObject* hints);
 
-// What a method that ends a chain gives for that list; null without an error: it's for Python to say.
-PyRef answer_of(Method method, PyObject* list);
+// What a method that ends a chain gives for that list; null without an error: it's for Python to say. A list
+// that the database was asked for isn't asked for again: what get() raises for it is raised here.
+PyRef answer_of(const Node& node, PyObject* list, OnMiss on_miss);
 
 // The entry's key as attempt() would look it up, for tests; null without an error: there's no plan.
 PyRef key_for(const Node& node, PyObject* const* values, PyObject* alias);

@@ -111,8 +111,8 @@ PyRef related_of(PyObject* descriptor, PyObject* instance) {
   }
   PyObject* const values[] = {parts.value.get()};
   const PyRef list = attempt_by(forward->plan, *root, values);
-  PyRef related = list ? answer_of(Method::get, list.get()) : PyRef();
-  if (!related) return PyRef();
+  if (!list || PyList_GET_SIZE(list.get()) != 1) return PyRef();
+  PyRef related = PyRef::borrow(PyList_GET_ITEM(list.get(), 0));
   if (forward->remote_name) {
     const PyRef state = PyRef::steal(PyObject_GetAttr(related.get(), names.state));
     const PyRef remote = state ? fields_of(state.get()) : PyRef();

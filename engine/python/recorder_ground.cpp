@@ -56,19 +56,20 @@ bool Ground::holds() const noexcept {
   return watches.hold() && !store->refresh_needed() && table->still_ours() && monotonic() < until;
 }
 
-bool Ground::stands(PyObject* connection, PyObject* dict, PyObject* ask) const {
+Ground::Standing Ground::standing(PyObject* connection, PyObject* dict, PyObject* ask) const {
   // A test tool forbids the database (reading/bypass.py), or the transaction is broken: the second tier
   // raises what is to be raised.
   PyObject* cursor = PyDict_GetItemWithError(dict, names.cursor);
-  if (cursor != nullptr && std::strcmp(Py_TYPE(cursor)->tp_name, "_DatabaseFailure") == 0) return false;
-  if (PyDict_GetItemWithError(dict, names.needs_rollback) != Py_False) return false;
+  if (cursor != nullptr && std::strcmp(Py_TYPE(cursor)->tp_name, "_DatabaseFailure") == 0)
+    return Standing::may_not;
+  if (PyDict_GetItemWithError(dict, names.needs_rollback) != Py_False) return Standing::may_not;
   PyObject* raw = PyDict_GetItemWithError(dict, names.connection);
-  if (raw == Py_None) return true;
-  if (raw == nullptr) return false;
-  if (is_plain(raw, dict, *this)) return true;
+  if (raw == Py_None) return Standing::closed;
+  if (raw == nullptr) return Standing::may_not;
+  if (is_plain(raw, dict, *this)) return Standing::plain;
   PyErr_Clear();
   const PyRef answer = PyRef::steal(PyObject_CallFunctionObjArgs(ask, connection, nullptr));
-  return answer && answer.get() == Py_True;
+  return answer && answer.get() == Py_True ? Standing::asked : Standing::may_not;
 }
 
 bool init_recorder_ground() {

@@ -7,7 +7,7 @@
 //
 // - settings, the store and its files, the identity: each is a function of objects in dicts that are watched.
 //   SQLite's file identity is believed for a lease; it ends here when it ends there.
-// - the connection's own state is looked at anew each time (stands()): it's closed, or idle and unchanged;
+// - the connection's own state is looked at anew each time (standing()): it's closed, or idle and unchanged;
 //   otherwise Python is asked, by the very function that the second tier asks.
 //
 // A ground belongs to one DatabaseWrapper, and is kept in its __dict__; so it serves one thread.
@@ -15,6 +15,7 @@
 
 #include <Python.h>
 
+#include <cstdint>
 #include <limits>
 #include <memory>
 #include <string>
@@ -40,9 +41,15 @@ class Ground {
   // Is all that this was worked out of as it was? Never sets an error.
   bool holds() const noexcept;
 
-  // May a read over the connection with this __dict__ hit? `ask(connection)` is asked where it isn't plain.
-  // False without an error: no.
-  bool stands(PyObject* connection, PyObject* dict, PyObject* ask) const;
+  // How a read over the connection with this __dict__ stands to the store. `ask(connection)` is asked where
+  // it isn't plain. `may_not` without an error: not by this ground.
+  enum class Standing : std::uint8_t {
+    may_not,  // hit
+    closed,   // may hit; there's no connection yet
+    asked,    // may hit, as Python has said
+    plain,    // may hit: idle, not changed by its user, nothing written
+  };
+  Standing standing(PyObject* connection, PyObject* dict, PyObject* ask) const;
 };
 
 bool init_recorder_ground();

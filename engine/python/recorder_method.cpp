@@ -112,9 +112,10 @@ PyRef on_manager(RecordedMethod* method, PyObject* const* args, std::size_t coun
     return new_queryset(querysets, chain.get(), nullptr, model, manager.get(names.db), hints, false);
   }
   const std::vector<PyObject*> pointers = borrowed(values);
-  const PyRef list = attempt(*node, pointers.data(), {model, manager.get(names.db), hints, nullptr});
-  PyRef answer = list ? answer_of(method->method, list.get()) : PyRef();
-  if (answer) ++recorder().hits;
+  OnMiss on_miss = OnMiss::ask;
+  const PyRef list = attempt(*node, pointers.data(), {model, manager.get(names.db), hints, nullptr}, on_miss);
+  PyRef answer = list ? answer_of(*node, list.get(), on_miss) : PyRef();
+  if (answer && on_miss != OnMiss::asked) ++recorder().hits;
   if (answer || PyErr_Occurred() != nullptr || !root->is_wanted) return answer;
   // A miss. Django's method would make this queryset and call its method, which would look a second time.
   const PyRef chain = make_chain(root, nullptr, {});
@@ -142,7 +143,7 @@ bool knows_something(const Attributes& attributes) {
 }
 
 PyRef attempt_for(PyObject* queryset, const Attributes& attributes, const Node& node, PyObject* const* values,
-                  PyObject* alias) {
+                  PyObject* alias, OnMiss& on_miss) {
   const bool knows = !gives_numbers(node.step().method) && knows_something(attributes);
   for (const auto& plan : node.plans) {
     if (knows && !plan->knows_related) return PyRef();
@@ -150,7 +151,8 @@ PyRef attempt_for(PyObject* queryset, const Attributes& attributes, const Node& 
   PyObject* hints = attributes.get(names.hints);
   PyRef list = attempt(node, values,
                        {attributes.get(names.model), attributes.get(names.db),
-                        PyDict_CheckExact(hints) ? hints : nullptr, alias});
+                        PyDict_CheckExact(hints) ? hints : nullptr, alias},
+                       on_miss);
   // The instances get what a related manager knows already.
   if (list && knows &&
       !PyRef::steal(
@@ -161,8 +163,7 @@ PyRef attempt_for(PyObject* queryset, const Attributes& attributes, const Node& 
 }
 
 // Null without an error: it's for Python to do.
-PyRef end_of_chain(RecordedMethod* method, PyObject* queryset, const Attributes& attributes,
-                   const Chain& chain, const Call& call) {
+PyRef end_of_chain(PyObject* queryset, const Attributes& attributes, const Chain& chain, const Call& call) {
   if (!is_plain_read(attributes) || attributes.is_true(names.sticky) || !chain.node->is_current())
     return PyRef();
   Values values;
@@ -173,10 +174,11 @@ PyRef end_of_chain(RecordedMethod* method, PyObject* queryset, const Attributes&
     pointers.assign(chain.values, chain.values + Py_SIZE(&chain));
     for (const PyRef& value : values) pointers.push_back(value.get());
   }
-  const PyRef list =
-      attempt_for(queryset, attributes, *node, values.empty() ? chain.values : pointers.data(), nullptr);
-  PyRef answer = list ? answer_of(method->method, list.get()) : PyRef();
-  if (answer) ++recorder().hits;
+  OnMiss on_miss = OnMiss::ask;
+  const PyRef list = attempt_for(queryset, attributes, *node, values.empty() ? chain.values : pointers.data(),
+                                 nullptr, on_miss);
+  PyRef answer = list ? answer_of(*node, list.get(), on_miss) : PyRef();
+  if (answer && on_miss != OnMiss::asked) ++recorder().hits;
   return answer;
 }
 
@@ -249,7 +251,7 @@ PyObject* on_queryset(RecordedMethod* method, PyObject* const* args, std::size_t
     if (plainness != Plainness::entirely) {
       return hand_over(recorder().face.aside, method, args, count, kwnames).release();
     }
-    PyRef answer = end_of_chain(method, queryset, attributes, *chain, call);
+    PyRef answer = end_of_chain(queryset, attributes, *chain, call);
     if (answer || PyErr_Occurred() != nullptr) return answer.release();
     return hand_over(recorder().face.end, method, args, count, kwnames).release();
   }
@@ -411,8 +413,9 @@ PyRef rows_of(PyObject* queryset, PyObject* alias) {
     return PyRef();
   }
   const PyRef held = PyRef::borrow(reinterpret_cast<PyObject*>(const_cast<Chain*>(chain)));
-  PyRef list = attempt_for(queryset, attributes, *chain->node, chain->values, alias);
-  if (list) ++recorder().hits;
+  OnMiss on_miss = OnMiss::ask;
+  PyRef list = attempt_for(queryset, attributes, *chain->node, chain->values, alias, on_miss);
+  if (list && on_miss != OnMiss::asked) ++recorder().hits;
   return list;
 }
 
@@ -421,9 +424,10 @@ PyRef end_of(PyObject* queryset, PyObject* longer, PyObject* alias) {
   const Chain* chain = as_chain(longer);
   if (!attributes || chain == nullptr || !is_plain_read(attributes) || !chain->node->is_current())
     return PyRef();
-  const PyRef list = attempt_for(queryset, attributes, *chain->node, chain->values, alias);
-  PyRef answer = list ? answer_of(chain->node->step().method, list.get()) : PyRef();
-  if (answer) ++recorder().hits;
+  OnMiss on_miss = OnMiss::ask;
+  const PyRef list = attempt_for(queryset, attributes, *chain->node, chain->values, alias, on_miss);
+  PyRef answer = list ? answer_of(*chain->node, list.get(), on_miss) : PyRef();
+  if (answer && on_miss != OnMiss::asked) ++recorder().hits;
   return answer;
 }
 

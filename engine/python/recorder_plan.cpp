@@ -78,6 +78,29 @@ std::string_view text_of(const Gap& gap, PyObject* const* values, std::array<cha
   return {digits.data(), static_cast<std::size_t>(end - digits.data())};
 }
 
+// Appends the parameter as the driver gets it.
+bool append_for_driver(const Parameter& parameter, PyObject* value, PyObject* connection, PyObject* list) {
+  PyRef made = parameter_of(parameter, value, connection);
+  if (made && parameter.wrap)
+    made = PyRef::steal(PyObject_CallFunctionObjArgs(parameter.wrap.get(), made.get(), nullptr));
+  return made && PyList_Append(list, made.get()) == 0;
+}
+
+bool append_for_driver(const Parameter& parameter, PyObject* const* values, PyObject* connection,
+                       PyObject* list) {
+  if (parameter.is_constant) return parameter.constant && PyList_Append(list, parameter.constant.get()) == 0;
+  PyObject* value = values[parameter.value];
+  if (parameter.is_members) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(value); ++i) {
+      if (!append_for_driver(parameter, PyTuple_GET_ITEM(value, i), connection, list)) return false;
+    }
+    return true;
+  }
+  if (!parameter.key_attribute) return append_for_driver(parameter, value, connection, list);
+  const PyRef key = key_of_instance(value, parameter.key_attribute.get());
+  return key && append_for_driver(parameter, key.get(), connection, list);
+}
+
 bool is_malformed() {
   if (PyErr_ExceptionMatches(PyExc_ValueError) == 0) return false;
   PyErr_Clear();
@@ -130,6 +153,27 @@ bool Plan::make_key(PyObject* const* values, PyObject* connection, std::string& 
   if (made) key->assemble({texts.data(), gaps.size()}, encoder.bytes(), key_out);
   std::swap(encoder, kept);
   return made;
+}
+
+PyRef Plan::statement(PyObject* const* values, PyObject* connection) const {
+  if (sql.size() != gaps.size() + 1) return PyRef();
+  std::string text = sql[0];
+  for (std::size_t i = 0; i < gaps.size(); ++i) {
+    std::array<char, 24> digits;
+    const std::string_view between = text_of(gaps[i], values, digits);
+    if (between.data() == nullptr) return PyRef();
+    text += between;
+    text += sql[i + 1];
+  }
+  const PyRef words =
+      PyRef::steal(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "surrogatepass"));
+  const PyRef list = PyRef::steal(PyList_New(0));
+  if (!words || !list) return PyRef();
+  for (const Parameter& parameter : parameters) {
+    if (!append_for_driver(parameter, values, connection, list.get())) return PyRef();
+  }
+  const PyRef all = PyRef::steal(PyList_AsTuple(list.get()));
+  return all ? PyRef::steal(PyTuple_Pack(2, words.get(), all.get())) : PyRef();
 }
 
 PyRef Plan::look_up(const std::string& at, const Ground& ground, PyObject* connection, PyObject* mode) const {

@@ -33,6 +33,8 @@ struct Parameter {
   std::optional<std::int64_t> least, most;  // of an integer: outside of these the SQL is another
   PyRef before, after;                      // text: what stands around it
   PyRef convert;                            // convert(value, connection), or null
+  // For asking the database: a constant itself, and the driver's class that a value is wrapped in, or null.
+  PyRef constant, wrap;
 };
 
 // A gap in the SQL: a number that stands in the text itself, or the marks of an IN but for the first.
@@ -60,12 +62,20 @@ class Plan {
   const ResultPlan* building = nullptr;  // null for tuples
   bool knows_related = false;            // known related objects may be given to the instances
   Watches watches;                       // the model's options
+  // miss((sql, parameters), key, connection, ground, is_plain) -> list of results, or None: it's for Django
+  // to do (reading/planned_misses.py); null: every miss is.
+  PyRef miss;
+  std::vector<std::string> sql;  // around the gaps, if there is a `miss`
 
   // The entry's key for these values, into `key_out`. False without an error: not by this plan.
   bool make_key(PyObject* const* values, PyObject* connection, std::string& key_out) const;
 
   // The parameters as they go into the key. False as above.
   bool append_parameters(PyObject* const* values, PyObject* connection, Encoder& encoder) const;
+
+  // The query for these values as a tuple of SQL and parameters, as Django would compile it. Null without an
+  // error: not by this plan.
+  PyRef statement(PyObject* const* values, PyObject* connection) const;
 
   // The result as a list from the entry of that key, if it counts; null without an error: it doesn't.
   PyRef look_up(const std::string& at, const Ground& ground, PyObject* connection, PyObject* mode) const;

@@ -26,8 +26,7 @@ PyRef list_of(std::size_t rows, Make make) {
 
 }  // namespace
 
-PyRef ResultPlan::build(PyObject* rows, PyObject* database, PyObject* mode) const {
-  const Batch batch{database, mode};
+PyRef ResultPlan::build(PyObject* rows, const Batch& batch) const {
   const auto count = static_cast<std::size_t>(PyList_GET_SIZE(rows));
   return list_of(count, [&](std::size_t i) {
     if (i >= static_cast<std::size_t>(PyList_GET_SIZE(rows))) {

@@ -24,7 +24,7 @@ class ResultPlan {
   virtual ~ResultPlan() = default;
 
   // A list of new results. `rows` is a list of tuples or lists of values.
-  PyRef build(PyObject* rows, PyObject* database, PyObject* mode) const;
+  PyRef build(PyObject* rows, const Batch& batch) const;
 
   // The same from a rows blob; ValueError for bytes that are no rows of this plan.
   PyRef build_from(std::string_view bytes, const Batch& batch) const;

@@ -6,11 +6,12 @@ Planted by name, in this process or (``CACHE_ME_TEST_DEFECT``) in a worker befor
 from __future__ import annotations
 
 import contextlib
+import threading
 from typing import Any, Callable, Iterator
 from unittest import mock
 
 from django_cache_me.databases import connection
-from django_cache_me.reading import lookup
+from django_cache_me.reading import lookup, planned_misses
 from django_cache_me.stores import overlay, shared_memory
 from django_cache_me.writing import announcement, cursor, observer, single, write_set
 
@@ -125,6 +126,31 @@ def _take_the_versions_late() -> Any:
     return mock.patch.object(lookup, "settled", settled_late)
 
 
+def _take_a_planned_miss_late() -> Any:
+    """The same for misses that ask the database by a plan."""
+    original = planned_misses.Filler.terms_of
+    asked = threading.local()
+
+    class Late:
+        def __init__(self, terms: Any, wrapper: Any, sql: str) -> None:
+            self._terms, self._wrapper, self._sql = terms, wrapper, sql
+
+        def take(self, table: Any, params: Any, may_witness: bool) -> Any:
+            with self._wrapper.cursor() as cursor:
+                cursor.execute(self._sql, params)
+                asked.rows = list(cursor.fetchall())
+            return self._terms.take(table, params, may_witness)
+
+    def terms_of(self: Any, wrapper: Any, sql: str, exact: bool) -> Any:
+        found = original(self, wrapper, sql, exact)
+        return None if found is None else (Late(found[0], wrapper, sql), found[1])
+
+    return _both(
+        mock.patch.object(planned_misses.Filler, "terms_of", terms_of),
+        mock.patch.object(planned_misses, "raw_rows", lambda *args: asked.rows),
+    )
+
+
 def _leave_out_the_intent() -> Any:
     """Nothing is declared before the commit; afterwards all is bumped, if the writer still lives."""
 
@@ -172,8 +198,11 @@ def _finish_a_single_write_early() -> Any:
 
 
 def _go_the_long_way() -> Any:
-    """Most defects are planted in the long way of writes."""
-    return mock.patch.object(single.SingleWrites, "declare", return_value=None)
+    """Most defects are planted in the long ways of writes and of misses."""
+    return _both(
+        mock.patch.object(single.SingleWrites, "declare", return_value=None),
+        mock.patch.object(planned_misses.PlannedMiss, "__call__", return_value=None),
+    )
 
 
 @contextlib.contextmanager
@@ -195,14 +224,19 @@ DEFECTS: dict[str, _Patch] = {
     "forget other people's commits": _forget_other_peoples_commits,
     "forget the own writes": _forget_the_own_writes,
     "take the versions late": _take_the_versions_late,
+    "take a planned miss's versions late": _take_a_planned_miss_late,
     "leave out the intent": _leave_out_the_intent,
     "bump before the commit": _bump_before_the_commit,
     "finish a single write early": _finish_a_single_write_early,
 }
 
 
+#: These are planted in the short ways.
+_SHORT_WAYS = frozenset({"finish a single write early", "take a planned miss's versions late"})
+
+
 def planted(name: str) -> Any:
     """A context in which that defect is at work."""
-    if name == "finish a single write early":
+    if name in _SHORT_WAYS:
         return DEFECTS[name]()
     return _both(_go_the_long_way(), DEFECTS[name]())

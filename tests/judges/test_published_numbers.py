@@ -78,6 +78,7 @@ NOT_THE_ROLLBACK_JOURNAL = pytest.mark.parametrize("court", ["sqlite-wal", "post
         ("sqlite-wal", "forget a label"),
         ("postgresql", "bump before the commit"),
         ("postgresql", "take the versions late"),
+        ("postgresql", "take a planned miss's versions late"),
         ("postgresql", "forget a label"),
         ("postgresql", "forget the row"),
         ("sqlite-wal", "finish a single write early"),

@@ -101,6 +101,18 @@ def _row(compiler: Any, execute: Callable[..., Any], plan: Plan, label: str) -> 
     return rows[0] if rows else None
 
 
+def raw_row(compiler: Any, sql: str, params: Any) -> list[Any]:
+    """The driver's row of a compiled query as a list of one tuple, or of none; past the cache."""
+    before, _local.armed = _local.armed, None
+    compiler.as_sql = lambda *args, **kwargs: (sql, params)
+    try:
+        row = compiler.execute_sql(SINGLE)
+    finally:
+        del compiler.as_sql
+        _local.armed = before
+    return [] if row is None else [tuple(row)]
+
+
 def aggregate_plan(compiler: Any) -> _engine.AggregatePlan:
     """How the row that ``compiler`` asks for becomes what ``aggregate()`` gives; raises Unlearnable.
 

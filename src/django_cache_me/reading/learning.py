@@ -9,9 +9,10 @@ checks of another time zone and language are for.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections import Counter
-from typing import Any, NamedTuple, Tuple
+from typing import Any, Dict, Iterable, Iterator, NamedTuple, Tuple
 from typing import Counter as CounterType
 
 from django.core.exceptions import EmptyResultSet
@@ -23,16 +24,18 @@ from .. import _engine
 from ..databases.drivers import driver_for
 from ..databases.identity import identity_of
 from ..databases.statements import read_script
+from ..options import CacheMeOptions
 from ..registry import cache_me_registry
 from . import probes as values_to_try
 from .aggregation import aggregate_plan
-from .building import building_plan, loads_all, may_build
+from .building import building_plan, fetch_mode, loads_all, may_build
 from .capturing import capture
 from .gaps import gaps_of
 from .ground import GROUND, ground_of
 from .key import encoded_parameters, key_of, table_key_of
 from .layout import driver_layout, layout_of
 from .parameters import Probe, Recipe, Unlearnable, recipes
+from .planned_misses import PlannedMiss
 from .policy import Plan as CachingPlan
 from .policy import plan_of
 from .probes import Kind
@@ -42,8 +45,9 @@ from .rows import rows_plan
 
 #: At which sight of an evaluated shape its plan is learnt. Tests set 1.
 LEARN_AT = 2
-#: Sets of values that a plan is found by, and those that it has to be right for, too.
-_FINDING, _JUDGING = 3, 5
+#: Sets of values that a plan is found by, and those that it has to be right for, too: of two and of three
+#: members. Each is a query that is built and compiled, and that's nearly all that learning takes.
+_FINDING, _JUDGING = 2, 2
 
 
 class Compiled(NamedTuple):
@@ -116,6 +120,8 @@ class Lesson:
         self.node: _engine.Node = _engine.root_of(model) if node is None else node
         self.alias = alias
         self.kinds: list[Kind] = self.node.values
+        #: Whether the plan may ask the database by itself: prefetches that miss are Django's as a whole.
+        self.asks = node is not None
 
     def compile(self, values: tuple[Any, ...]) -> Compiled:
         """A private replay, compiled. Raises EmptyResultSet, and Unlearnable if nothing is asked."""
@@ -147,19 +153,19 @@ class Lesson:
         caching = plan_of(asked, options, None, whole_rows)
         if caching is None or options is None:
             raise Unlearnable("not_cached")
-        probes = [
-            (values, self.compile(values))
-            for values in (
-                values_to_try.distinct(self.kinds, actual, i, members=max(1, i + 2 - _FINDING))
-                for i in range(_FINDING + _JUDGING)
-            )
+        to_try = [
+            values_to_try.distinct(self.kinds, actual, i, members=max(1, i + 2 - _FINDING))
+            for i in range(_FINDING + _JUDGING)
         ]
+        probes = [(values, self.compile(values)) for values in to_try[:-1]]
+        with _elsewhere():
+            # Whether another current time zone or language makes another query.
+            probes.append((to_try[-1], self.compile(to_try[-1])))
         corners = [
             (values, self._compile_corner(values))
             for values in values_to_try.corners(self.kinds, actual, 0)
             if not self.node.is_sliced  # their numbers have an order
         ]
-        self._check_ambient(actual, first)
         finder = _Finder(self, wrapper, caching)
         plan = finder.plan((actual, first), probes[:_FINDING], ground)
         for values, compiled in [(actual, first), *probes]:
@@ -169,6 +175,8 @@ class Lesson:
             made = plan.make_key(values, wrapper)
             if made is not None and (corner is None or made != finder.key_of(corner, ground)):
                 raise Unlearnable("other_key")
+        if self.asks:
+            finder.let_it_ask(plan, (actual, first), [*probes, *corners], options)
         watch_options(plan, options)
         if self.node.method == "aggregate":
             _, args, kwargs, _, _ = self.node.steps(actual)[-1]
@@ -186,61 +194,81 @@ class Lesson:
     def _base(self, values: tuple[Any, ...]) -> Any:
         return replay(self.cls, self.model, self.node, values, self.alias, None)
 
-    def _check_ambient(self, actual: tuple[Any, ...], first: Compiled) -> None:
-        """Whether another current time zone or language makes another query."""
-        languages = [name for name in ("de", "ar") if not str(translation.get_language()).startswith(name)]
-        with timezone.override(_another_zone()), translation.override(languages[0]):
-            other = self.compile(actual)
-        if (other.sql, encoded_or_none(other.params)) != (first.sql, encoded_or_none(first.params)):
-            raise Unlearnable("ambient")
+    def bounds(self, positions: Iterable[int], actual: tuple[Any, ...], sql: str, wrapper: Any) -> Bounds:
+        """Of each of these integers a range, of those that columns have, in which the SQL stays the same.
 
-    def bounds(self, position: int, actual: tuple[Any, ...], sql: str) -> tuple[int, int]:
-        """The widest range of an integer, of those that columns have, in which the SQL stays the same."""
-        most = next(
-            (n for n in (2**63 - 1, 2**31 - 1, 2**15 - 1) if self._stays(position, n, actual, sql)), None
-        )
-        least = next(
-            (n for n in (-(2**63), -(2**31), -(2**15), 0) if self._stays(position, n, actual, sql)), None
-        )
-        if most is None or least is None:
-            raise Unlearnable("bounds")
-        return least, most
+        As a rule the widest. What their columns hold is tried for all of them at once: if the SQL stays the
+        same, it does so for each of them.
+        """
+        most = {position: self._guess(position, wrapper) for position in positions}
+        if not self._stays(most, actual, sql):
+            most = {one: self._limit(one, _MOST, actual, sql) for one in positions}
+        least = {position: -number - 1 for position, number in most.items()}
+        if not self._stays(least, actual, sql):
+            least = {one: self._limit(one, _LEAST, actual, sql) for one in positions}
+        return {position: (least[position], most[position]) for position in most}
 
-    def _stays(self, position: int, number: int, actual: tuple[Any, ...], sql: str) -> bool:
-        kind = self.kinds[position]
-        own = (
-            values_to_try.stand_in(actual[position], str(kind[3]), number)
-            if kind[0] == "instance"
-            else number
-        )
-        if kind[0] == "members":
-            own = (number,)
-        values = (*actual[:position], own, *actual[position + 1 :])
-        following = self.kinds[position + 1] if position + 1 < len(self.kinds) else None
-        if following is not None and following[0] == "instance" and not following[4]:
-            instance = values_to_try.stand_in(actual[position + 1], str(following[3]), number)
-            values = (*values[: position + 1], instance, *values[position + 2 :])
+    def _guess(self, position: int, wrapper: Any) -> int:
+        name = str(self.kinds[position][1]).partition("__")[0]
+        meta = self.model._meta
         try:
-            return self.compile(values).sql == sql
+            field = meta.pk if name == "pk" else meta.get_field(name)
+            while field.remote_field is not None:
+                field = field.target_field
+            end = wrapper.ops.integer_field_range(field.get_internal_type())[1]
+        except Exception:  # it's but a guess
+            end = None
+        return next((number for number in _MOST if end is not None and number <= end), _MOST[0])
+
+    def _limit(self, position: int, numbers: tuple[int, ...], actual: tuple[Any, ...], sql: str) -> int:
+        """The first of the numbers that leaves the SQL as it is."""
+        for number in numbers:
+            if self._stays({position: number}, actual, sql):
+                return number
+        raise Unlearnable("bounds")
+
+    def _stays(self, numbers: dict[int, int], actual: tuple[Any, ...], sql: str) -> bool:
+        values = list(actual)
+        for position, number in numbers.items():
+            kind = self.kinds[position]
+            if kind[0] == "instance":
+                values[position] = values_to_try.stand_in(values[position], str(kind[3]), number)
+            else:
+                values[position] = (number,) if kind[0] == "members" else number
+            following = self.kinds[position + 1] if position + 1 < len(self.kinds) else None
+            if following is not None and following[0] == "instance" and not following[4]:
+                instance = values_to_try.stand_in(actual[position + 1], str(following[3]), number)
+                values[position + 1] = instance
+        try:
+            return self.compile(tuple(values)).sql == sql
         except Exception:  # EmptyResultSet, or what a field says of such a number
             return False
 
 
-def _another_zone() -> datetime.tzinfo:
-    return datetime.timezone(datetime.timedelta(hours=-11, minutes=-30), "another")
+#: Ends of the ranges that columns of integers have, the widest first.
+_MOST = (2**63 - 1, 2**31 - 1, 2**15 - 1)
+_LEAST = (-(2**63), -(2**31), -(2**15), 0)
+#: Of values' positions the least and the most.
+Bounds = Dict[int, Tuple[int, int]]
+
+
+@contextlib.contextmanager
+def _elsewhere() -> Iterator[None]:
+    """In another time zone and another language than the current ones."""
+    languages = [name for name in ("de", "ar") if not str(translation.get_language()).startswith(name)]
+    zone = datetime.timezone(datetime.timedelta(hours=-11, minutes=-30), "another")
+    with timezone.override(zone), translation.override(languages[0]):
+        yield
+
+
+#: Where the classes of parameters stand that no driver has wrapped.
+_PLAIN = frozenset({"builtins", "datetime", "decimal", "uuid"})
 
 
 def innermost(method: Any) -> Any:
     while hasattr(method, "__wrapped__"):
         method = method.__wrapped__
     return method
-
-
-def encoded_or_none(params: Any) -> Any:
-    try:
-        return _engine.encode_value(tuple(params))
-    except _engine.UnsupportedType:
-        return repr(params)
 
 
 class _Finder:
@@ -262,10 +290,11 @@ class _Finder:
             raise Unlearnable("identity")
         self.database = identity.database
         first = actual[1]
-        layout, building, is_unheard = self._outcome(first)
+        self.outcome = layout, building, is_unheard = self._outcome(first)
         fingerprint = layout.fingerprint
         if self.caching.is_table:
             fingerprint ^= _engine.hash64(f"{first.sql}\0{ground.whose}".encode())
+        self.fingerprint = fingerprint
         queryset = first.queryset
         knows = is_unheard is None or loads_all(queryset)
         plan = _engine.Plan(self.lesson.alias, ground.whose, fingerprint, knows)
@@ -276,8 +305,12 @@ class _Finder:
             if self.lesson.kinds:
                 raise Unlearnable("table")
             plan.set_fixed_key(self._placed(table_key_of(self.caching.kind, self.label, None)))
+            self.pieces = [first.sql]
+            for value in first.params:
+                plan.add_constant(b"", value)
             return plan
-        pieces, gaps = gaps_of(self.lesson, probes)
+        self.pieces, gaps = gaps_of(self.lesson, probes)
+        pieces = self.pieces
         plan.set_key(
             f"cache_me:{self.caching.kind}:{self.label}:",
             [piece.encode("utf-8", "surrogatepass") for piece in pieces],
@@ -295,6 +328,36 @@ class _Finder:
         ]
         self._add_parameters(plan, kinds, probes)
         return plan
+
+    def let_it_ask(
+        self, plan: _engine.Plan, actual: Probed, probes: list[Probed], options: CacheMeOptions
+    ) -> None:
+        """Let the plan ask the database for its misses, if it would ask what Django has compiled."""
+        plan.set_miss([piece.encode("utf-8", "surrogatepass") for piece in self.pieces], None)
+        for values, compiled in (actual, *probes):
+            made = plan.statement(values, self.wrapper)
+            is_by_plan = plan.make_key(values, self.wrapper) is not None
+            if is_by_plan and (made is None or not self._are_equal(made, compiled)):
+                return
+        # Of a probe: the actual values are the project's, and none of ours to keep.
+        compiled = probes[0][1]
+        queryset = compiled.queryset
+        layout, building, _ = self.outcome
+        mode = None if queryset is None else fetch_mode(queryset)
+        plan.set_miss(
+            [piece.encode("utf-8", "surrogatepass") for piece in self.pieces],
+            PlannedMiss(compiled.compiler, layout, self.fingerprint, building, mode, options),
+        )
+
+    def _are_equal(self, made: tuple[str, tuple[Any, ...]], compiled: Compiled) -> bool:
+        """Whether a plan's statement is the compiled one, to the types of its parameters."""
+        sql, params = made
+        return (
+            sql == compiled.sql
+            and [type(one) for one in params] == [type(one) for one in compiled.params]
+            and encoded_parameters(params, self.driver.plain_parameter)
+            == encoded_parameters(compiled.params, self.driver.plain_parameter)
+        )
 
     def _placed(self, key: str) -> bytes:
         return f"{key}\0{self.database}".encode()
@@ -336,8 +399,16 @@ class _Finder:
         plan.as_list = as_list
         text_check = self.driver.may_read_the_clock if self.driver.dialect == "postgresql" else None
         samples = [Probe(values, params) for (values, _), params in zip(probes, plain)]
-        for recipe in recipes(kinds, samples, self._models(), self.wrapper, text_check):
-            self._add(plan, recipe, kinds, *probes[0])
+        found = recipes(kinds, samples, self._models(), self.wrapper, text_check)
+        values, compiled = probes[0]
+        integers = {
+            recipe.value: None
+            for recipe in found
+            if recipe.value is not None and type(_own(recipe, kinds, values)) is int
+        }
+        bounds = self.lesson.bounds(integers, values, compiled.sql, self.wrapper) if integers else {}
+        for recipe, parameter in zip(found, compiled.params):
+            _add(plan, recipe, parameter, kinds, bounds)
 
     def _plain(self, all_params: list[tuple[Any, ...]]) -> tuple[list[list[Any]], bool]:
         try:
@@ -347,34 +418,41 @@ class _Finder:
             return [[self.driver.plain_parameter(one) for one in params] for params in all_params], True
         return [list(params) for params in all_params], False
 
-    def _add(
-        self, plan: _engine.Plan, recipe: Recipe, kinds: Any, values: tuple[Any, ...], compiled: Compiled
-    ) -> None:
-        if recipe.value is None:
-            plan.add_constant(recipe.head)
-            return
-        kind = kinds[recipe.value]
-        attribute = kind[3] if kind[0] == "instance" else None
-        own = values[recipe.value] if attribute is None else getattr(values[recipe.value], attribute)
-        least = most = None
-        if type(own[0] if recipe.is_members else own) is int:
-            least, most = self.lesson.bounds(recipe.value, values, compiled.sql)
-        plan.add_parameter(
-            recipe.value,
-            recipe.head,
-            attribute,
-            least,
-            most,
-            recipe.before,
-            recipe.after,
-            recipe.convert,
-            recipe.is_members,
-        )
-
     def _models(self) -> Any:
         opts = self.lesson.model._meta
         related = {field.related_model for field in opts.get_fields() if field.related_model is not None}
         return [self.lesson.model, *(one for one in related if hasattr(one, "_meta"))]
+
+
+def _own(recipe: Recipe, kinds: Any, values: tuple[Any, ...]) -> Any:
+    """What of the values becomes that parameter; of several the first."""
+    assert recipe.value is not None
+    value = values[recipe.value]
+    if kinds[recipe.value][0] == "instance":
+        value = getattr(value, kinds[recipe.value][3])
+    return value[0] if recipe.is_members else value
+
+
+def _add(plan: _engine.Plan, recipe: Recipe, parameter: Any, kinds: Any, bounds: Bounds) -> None:
+    """Add the recipe to the plan; ``parameter`` is what a probe was compiled to there."""
+    if recipe.value is None:
+        plan.add_constant(recipe.head, parameter)
+        return
+    kind = kinds[recipe.value]
+    least, most = bounds.get(recipe.value, (None, None))
+    plan.add_parameter(
+        recipe.value,
+        recipe.head,
+        kind[3] if kind[0] == "instance" else None,
+        least,
+        most,
+        recipe.before,
+        recipe.after,
+        recipe.convert,
+        recipe.is_members,
+        # psycopg's wrapper of a number; whether it makes the same is seen when all is compared.
+        None if type(parameter).__module__ in _PLAIN else type(parameter),
+    )
 
 
 def watch_options(plan: _engine.Plan, options: Any) -> None:

@@ -58,22 +58,30 @@ def plan_of(
     mode = policy.mode if policy is not None else ""
     if mode == NO_CACHE:
         return None
-    timeout = policy.timeout if policy is not None else None
-    if timeout is None and options is not None:
-        timeout = options.timeout
-    if timeout is None:
-        timeout = conf.default_timeout()
-    invalidation = options.invalidation if options is not None else None
-    is_exact = (conf.setting("INVALIDATION") if invalidation is None else invalidation) != MODEL
+    timeout, exact = timeout_of(options, policy), is_exact(options)
     if options is None:
         # Not registered: cached only if asked for.
-        return Plan(QUERYSET, timeout, is_exact) if mode == CACHE else None
+        return Plan(QUERYSET, timeout, exact) if mode == CACHE else None
     whole = whole_rows and options.cache_table and _is_whole_table(queryset)
     if not (whole or options.cache_queryset or mode == CACHE):
         return None
     if mode == PERMANENT:
         return Plan(PERMANENT_TABLE if whole else PERMANENT_QUERYSET, timeout)
-    return Plan(TABLE if whole else QUERYSET, timeout, is_exact)
+    return Plan(TABLE if whole else QUERYSET, timeout, exact)
+
+
+def timeout_of(options: CacheMeOptions | None, policy: Policy | None) -> float | None:
+    """Seconds of life of an entry; None: no end."""
+    timeout = policy.timeout if policy is not None else None
+    if timeout is None and options is not None:
+        timeout = options.timeout
+    return conf.default_timeout() if timeout is None else timeout
+
+
+def is_exact(options: CacheMeOptions | None) -> bool:
+    """Whether entries rest on single rows and values, not on whole tables."""
+    invalidation = options.invalidation if options is not None else None
+    return bool((conf.setting("INVALIDATION") if invalidation is None else invalidation) != MODEL)
 
 
 def _is_whole_table(queryset: QuerySet[Any]) -> bool:

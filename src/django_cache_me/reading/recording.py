@@ -32,6 +32,7 @@ from .building import add_known_related_objects
 from .fetch import fetch
 from .ground import ground_of, may_hit
 from .instances import key_name
+from .planned_misses import get_of
 from .replaying import CHAIN, CLONED, DJANGOS, ENDING, is_recorded, materialise, twin_of
 
 #: What makes a step, and what ends a chain; on managers too, which is where most chains begin.
@@ -122,6 +123,7 @@ def _install_engine() -> None:
         "ground_of": ground_of,
         "may_hit": may_hit,
         "add_known": _add_known,
+        "get_of": get_of,
         "get_queryset": BaseManager.get_queryset,
         "getattribute": object.__getattribute__,
         "plainness": _plainness,
@@ -256,7 +258,7 @@ def end(queryset: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any])
         return _by_django(queryset, name, args, kwargs)
     longer = _engine.longer_chain(chain, name, args, kwargs, False, False)
     alias = queryset.db
-    if longer is not None and router.routers:  # the engine doesn't ask them
+    if longer is not None and router.routers and own["_db"] is None:  # the engine doesn't ask them
         found = _engine.end_of(queryset, longer, alias)
         if found:
             return found[0]

@@ -99,7 +99,7 @@ def take_exactly(
     before = store.clock()
     if clock is not None:
         before = store.older(before, clock)
-    footing, early = rule.before(parameters, _witnesses_pay(key, rule))
+    footing, early = rule.before(parameters, witnesses_pay(key, rule))
     hints = footing.hints
     if hints:
         store.mark_bands(Dependencies(hints))
@@ -108,11 +108,11 @@ def take_exactly(
         return None
     witnesses = None
     if footing.needs_witnesses:
-        witnesses = _witnesses(wrapper, rule, parameters)
+        witnesses = witnesses_of(wrapper, rule, parameters)
         if witnesses is None:
             return None
         if len(witnesses) > _engine.MOST_ROWS:
-            _note_many(key)
+            note_many(key)
     return Taken(reading, before, Exactly(rule, footing, parameters, witnesses))
 
 
@@ -122,7 +122,7 @@ def in_words(
     """What the answer ``rows`` (the driver's) rests on in the mode "exact"."""
     rule = plan.rule
     footing, _ = rule.before(parameters, bool(rule.witness_sql))
-    witnesses = _witnesses(wrapper, rule, parameters) if footing.needs_witnesses else None
+    witnesses = witnesses_of(wrapper, rule, parameters) if footing.needs_witnesses else None
     early = rule.words_before(parameters, bool(rule.witness_sql))
     late = rule.words_after(footing, parameters, rows, witnesses)
     declared = {f"{name}.any" for name in _declared_beside(script)}
@@ -152,7 +152,8 @@ def settled(taken: Taken, store: Store, rows: list[Any]) -> Reading | None:
     return reading
 
 
-def _witnesses_pay(key: str, rule: _engine.ReadRule) -> bool:
+def witnesses_pay(key: str, rule: _engine.ReadRule) -> bool:
+    """Whether the keys of the rows behind the answer are to be asked for, at this miss."""
     if not rule.witness_sql:
         return False
     left = _many.get(key, 0)
@@ -162,13 +163,14 @@ def _witnesses_pay(key: str, rule: _engine.ReadRule) -> bool:
     return False
 
 
-def _note_many(key: str) -> None:
+def note_many(key: str) -> None:
+    """The rows behind that answer were too many."""
     if len(_many) >= _MOST_KNOWN:
         _many.clear()
     _many[key] = _NOT_AGAIN_FOR
 
 
-def _witnesses(wrapper: Any, rule: _engine.ReadRule, parameters: Sequence[Any]) -> list[Any] | None:
+def witnesses_of(wrapper: Any, rule: _engine.ReadRule, parameters: Sequence[Any]) -> list[Any] | None:
     """The keys of the rows behind the answer, asked for past Django: no hook of the project's sees it."""
     state = state_of(wrapper)
     assert state.driver is not None

@@ -67,9 +67,13 @@ class SharedMemoryStore(Store):
         entries = _entries()
         if entries is None:
             return "no_store"
-        milliseconds = 0 if timeout is None else max(1, int(timeout * 1000))
         return entries.put(
-            self._namespaced(key), fingerprint, rows, reading.dependencies, reading.versions, milliseconds
+            self._namespaced(key),
+            fingerprint,
+            rows,
+            reading.dependencies,
+            reading.versions,
+            milliseconds(timeout),
         )
 
     def clock(self) -> Clock:
@@ -185,6 +189,11 @@ class SharedMemoryStore(Store):
     def _namespaced(self, key: str) -> bytes:
         # A key of a whole table has no digest of the database in it; its place in the store has.
         return f"{key}\0{self._database}".encode()
+
+
+def milliseconds(timeout: float | None) -> int:
+    """Seconds of life as the engine counts them; 0: no end."""
+    return 0 if timeout is None else max(1, int(timeout * 1000))
 
 
 def _number(clock: Clock | None, table: _engine.VersionTable) -> int | None:
