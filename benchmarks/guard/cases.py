@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 from benchmarks.guard import misses
 from benchmarks.guard.turns import Case

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "compat.hpp"
+#include "cursor_fields.hpp"
 #include "interned.hpp"
 
 namespace cache_me::python {
@@ -24,32 +25,8 @@ struct Names {
 };
 Names names;  // interned; kept until the process ends
 
-struct Observer {
-  PyObject_HEAD vectorcallfunc vectorcall;
-  PyObject* driver;
-  PyObject* plain_reads;
-  bool lasting;
-};
-
-struct Cursor {
-  PyObject_HEAD PyObject* weak_references;
-  Observer* observer;
-  PyObject* wrapper;
-  PyObject* state;
-  PyObject* cursor;  // the driver's
-  // Null: none.
-  PyObject* announcement;
-  PyObject* written;
-  char unfinished, lazy, is_pending;
-};
-
-struct Fields {
-  PyObject_HEAD Cursor* cursor;
-};
-
 PyTypeObject observer_type = compat::blank_type();
 PyTypeObject cursor_type = compat::blank_type();
-PyTypeObject fields_type = compat::blank_type();
 
 Cursor* of(PyObject* self) noexcept {
   return reinterpret_cast<Cursor*>(self);
@@ -62,15 +39,6 @@ bool is_nothing(PyObject* set) noexcept {
 // Whether it has nothing to end but, at most, its being unfinished.
 bool only_reads(const Cursor* cursor) noexcept {
   return is_nothing(cursor->written) && cursor->announcement == nullptr && cursor->is_pending == 0;
-}
-
-PyRef fields_of(Cursor* cursor) {
-  auto* made = PyObject_GC_New(Fields, &fields_type);
-  if (made == nullptr) return PyRef();
-  Py_INCREF(reinterpret_cast<PyObject*>(cursor));
-  made->cursor = cursor;
-  PyObject_GC_Track(made);
-  return PyRef::steal(reinterpret_cast<PyObject*>(made));
 }
 
 // The driver's cursor by itself would not be observed, and this one would be dropped too early.
@@ -384,84 +352,6 @@ PyGetSetDef cursor_attributes[] = {
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
-// --- Its own fields ---
-
-Cursor* seen(PyObject* fields) noexcept {
-  return reinterpret_cast<Fields*>(fields)->cursor;
-}
-
-template <PyObject* Cursor::*field>
-PyObject* get_object(PyObject* self, void*) {
-  PyObject* value = seen(self)->*field != nullptr ? seen(self)->*field : Py_None;
-  Py_INCREF(value);
-  return value;
-}
-
-template <PyObject* Cursor::*field>
-int set_object(PyObject* self, PyObject* value, void*) {
-  PyObject* old = seen(self)->*field;
-  if (value == Py_None) value = nullptr;
-  Py_XINCREF(value);
-  seen(self)->*field = value;
-  Py_XDECREF(old);
-  return 0;
-}
-
-template <char Cursor::*field>
-PyObject* get_flag(PyObject* self, void*) {
-  return PyBool_FromLong(seen(self)->*field);
-}
-
-template <char Cursor::*field>
-int set_flag(PyObject* self, PyObject* value, void*) {
-  const int truth = value == nullptr ? 0 : PyObject_IsTrue(value);
-  if (truth < 0) return -1;
-  seen(self)->*field = static_cast<char>(truth);
-  return 0;
-}
-
-PyObject* get_observed(PyObject* self, void*) {
-  PyObject* cursor = reinterpret_cast<PyObject*>(seen(self));
-  Py_INCREF(cursor);
-  return cursor;
-}
-
-PyObject* get_driver(PyObject* self, void*) {
-  Py_INCREF(seen(self)->observer->driver);
-  return seen(self)->observer->driver;
-}
-
-PyObject* get_plain_reads(PyObject* self, void*) {
-  Py_INCREF(seen(self)->observer->plain_reads);
-  return seen(self)->observer->plain_reads;
-}
-
-PyGetSetDef fields_attributes[] = {
-    {"wrapper", get_object<&Cursor::wrapper>, nullptr, nullptr, nullptr},
-    {"state", get_object<&Cursor::state>, nullptr, nullptr, nullptr},
-    {"cursor", get_object<&Cursor::cursor>, nullptr, nullptr, nullptr},
-    {"observed", get_observed, nullptr, nullptr, nullptr},
-    {"driver", get_driver, nullptr, nullptr, nullptr},
-    {"plain_reads", get_plain_reads, nullptr, nullptr, nullptr},
-    {"announcement", get_object<&Cursor::announcement>, set_object<&Cursor::announcement>, nullptr, nullptr},
-    {"written", get_object<&Cursor::written>, set_object<&Cursor::written>, nullptr, nullptr},
-    {"unfinished", get_flag<&Cursor::unfinished>, set_flag<&Cursor::unfinished>, nullptr, nullptr},
-    {"lazy", get_flag<&Cursor::lazy>, set_flag<&Cursor::lazy>, nullptr, nullptr},
-    {"is_pending", get_flag<&Cursor::is_pending>, set_flag<&Cursor::is_pending>, nullptr, nullptr},
-    {nullptr, nullptr, nullptr, nullptr, nullptr},
-};
-
-int traverse_fields(PyObject* self, visitproc visit, void* arg) {
-  Py_VISIT(reinterpret_cast<PyObject*>(seen(self)));
-  return 0;
-}
-
-void dealloc_fields(PyObject* self) {
-  PyObject_GC_UnTrack(self);
-  Py_DECREF(reinterpret_cast<PyObject*>(seen(self)));
-  PyObject_GC_Del(self);
-}
-
 // --- What makes them ---
 
 PyObject* observe(PyObject* self, PyObject* const* args, std::size_t flags, PyObject* kwnames) {
@@ -533,21 +423,12 @@ bool init_observed_cursors() {
   cursor_type.tp_methods = cursor_methods;
   cursor_type.tp_getset = cursor_attributes;
 
-  fields_type.tp_name = "django_cache_me._engine.CursorFields";
-  fields_type.tp_doc = "The fields of an observed cursor, which itself looks like the driver's.";
-  fields_type.tp_basicsize = sizeof(Fields);
-  fields_type.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC;
-  fields_type.tp_traverse = traverse_fields;
-  fields_type.tp_dealloc = dealloc_fields;
-  fields_type.tp_getset = fields_attributes;
-
-  return PyType_Ready(&observer_type) == 0 && PyType_Ready(&cursor_type) == 0 &&
-         PyType_Ready(&fields_type) == 0 && intern(names.execute, "execute") &&
-         intern(names.fetchone, "fetchone") && intern(names.fetchmany, "fetchmany") &&
-         intern(names.fetchall, "fetchall") && intern(names.close, "close") &&
-         intern(names.description, "description") && intern(names.rowcount, "rowcount") &&
-         intern(names.autocommit, "autocommit") && intern(names.written, "written") &&
-         intern(names.snapshot_exists, "snapshot_exists") &&
+  return PyType_Ready(&observer_type) == 0 && PyType_Ready(&cursor_type) == 0 && init_cursor_fields() &&
+         intern(names.execute, "execute") && intern(names.fetchone, "fetchone") &&
+         intern(names.fetchmany, "fetchmany") && intern(names.fetchall, "fetchall") &&
+         intern(names.close, "close") && intern(names.description, "description") &&
+         intern(names.rowcount, "rowcount") && intern(names.autocommit, "autocommit") &&
+         intern(names.written, "written") && intern(names.snapshot_exists, "snapshot_exists") &&
          intern(names.unfinished_cursors, "unfinished_cursors");
 }
 

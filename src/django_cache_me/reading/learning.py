@@ -176,7 +176,8 @@ class Lesson:
             if made is not None and (corner is None or made != finder.key_of(corner, ground)):
                 raise Unlearnable("other_key")
         if self.asks:
-            finder.let_it_ask(plan, (actual, first), [*probes, *corners], options)
+            compiled_corners = [(values, corner) for values, corner in corners if corner is not None]
+            finder.let_it_ask(plan, (actual, first), [*probes, *compiled_corners], options)
         watch_options(plan, options)
         if self.node.method == "aggregate":
             _, args, kwargs, _, _ = self.node.steps(actual)[-1]
