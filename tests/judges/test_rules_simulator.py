@@ -19,6 +19,8 @@ pytestmark = pytest.mark.skipif(
 KINDS = {
     "entry.set_operation": "union",
     "key.absent_by_pk": "aggregate",
+    "join.order_enforced": "related",
+    "join.order_by_source": "chained",
     "value.no_offset": "offset",
     "value.no_aggregate": "aggregate",
     "value.no_group": "group",
@@ -27,12 +29,14 @@ KINDS = {
     "value.position": "position",
     "value.subqueries": "subquery",
     "entry.subquery": "subquery",
+    "write.band_key": "range",
+    "write.band_every_level": "range",
 }
 #: What worlds have that these are about, beside what all have.
 NEEDS = {
     "joins": ("join.", "value.on", "value.no_window"),
     "more predicates": (
-        "known.outermost",
+        "outermost",
         "entry.",
         "value.where",
         "value.sub",
@@ -50,32 +54,33 @@ NEEDS = {
 
 #: Seeds that find rare things soon; others take up to tens of thousands of trials.
 SEEDS = {
-    "join.chain_decides": 21,
-    "join.chain_enforced": 3,
-    "join.chain_not_null": 4,
+    "join.chain_decides": 2,
+    "join.chain_enforced": 10,
+    "join.chain_not_null": 2,
     "join.fk_in_row": 2,
-    "join.missing": 3,
-    "join.not_in_on": 17,
-    "join.not_in_order": 10,
-    "join.pk_in_row": 53,
+    "join.missing": 2,
+    "join.not_in_order": 18,
+    "join.order_by_source": 9,
+    "join.order_enforced": 2,
+    "join.pk_in_row": 6,
+    "join.to_one": 5,
     "known.collation": 2,
-    "value.on": 8,
-    "value.order": 9,
-    "value.position": 4,
-    "value.subqueries": 37,
+    "time.draw_after_commit": 2,
+    "value.on": 4,
+    "value.position": 2,
+    "value.subqueries": 7,
     "value.where": 2,
-    "witness.where": 2,
-    "write.bulk_many": 2,
-    "write.bulk_pk_update": 7,
-    "write.bulk_replace": 12,
-    "write.cascade_down": 18,
-    "write.cascade_replace": 3,
-    "write.cascade_update": 6,
-    "write.set_left_out": 2,
-    "write.set_unknown_insert": 2,
-    "write.triggers": 15,
-    "write.value_old_rest": 9,
-    "write.value_pk": 14,
+    "write.band_key": 10,
+    "write.band_update": 2,
+    "write.bulk_pk_update": 6,
+    "write.bulk_replace": 4,
+    "write.bulk_upsert": 2,
+    "write.cascade_update": 3,
+    "write.set_computed_insert": 2,
+    "write.set_computed_update": 3,
+    "write.triggers": 3,
+    "write.unbanded_computed": 6,
+    "write.value_old_rest": 3,
 }
 
 
@@ -85,7 +90,10 @@ def focus(clause):
     if clause.startswith("join.chain"):
         return Focus("chained", frozenset(omits))
     kind = KINDS.get(
-        clause, {"value": "rows", "join": "joined", "witness": "aggregate"}.get(clause.partition(".")[0], "")
+        clause,
+        {"value": "rows", "band": "range", "join": "joined", "witness": "aggregate"}.get(
+            clause.partition(".")[0], ""
+        ),
     )
     return Focus(kind, frozenset(omits))
 

@@ -48,6 +48,15 @@ CLAUSES: dict[str, str] = {
     "value.position": "ORDER BY 2 names the select list: T~c for all of it",
     "value.subqueries": "a correlated subquery names columns of the outer table: T~c",
     "value.many": "of an answer too long for its rows' pks, T.any is needed",
+    # By band: as by value, where WHERE bounds an int column by known values from both sides.
+    "band.both_sides": "bounded from one side alone, a row enters with a value in bands without end",
+    "band.known_type": "'1' and 1 are one bound of an int column, but of two bands: only ints are known",
+    "band.outermost": "as known.outermost: a range inside OR or NOT doesn't bound the rows",
+    "band.not_key": "an automatic pk is known to no statement: its bands are never bumped",
+    "band.every_band": "a row may enter with any value between the bounds",
+    "band.ends": "a row may enter with a bound's own value, in a band that the range doesn't fill",
+    "band.unbanded": "a row enters that is written as a whole without a bump of its bands",
+    "band.set": "a row enters when the bounded column alone is set: T~col",
     # Joined by key.
     "join.bulk": "as key.bulk",
     "join.pk": "the joined row changes by its pk",
@@ -57,6 +66,12 @@ CLAUSES: dict[str, str] = {
     "join.to_one": "T2.fk = T.pk joins any number of rows: T2.any",
     "join.not_in_where": "a row of T2 that WHERE looks at decides about rows that aren't in the answer",
     "join.not_in_order": "a row of T2 that ORDER BY looks at decides about rows that LIMIT cuts off",
+    "join.order_enforced": (
+        "ORDER BY T2.pk is ORDER BY T.fk only if no row of T2 is missing: NULL sorts elsewhere than its fk"
+    ),
+    "join.order_by_source": (
+        "T JOIN T2 JOIN T3 ORDER BY T3.pk LIMIT is by T2.fk: so T2 decides about rows that LIMIT cuts off"
+    ),
     "join.not_in_on": "JOIN T2 ON T.fk = T2.pk AND more: what more says of T2 may hide a row of T",
     "join.inner_enforced": (
         "INNER JOIN hides a row of T whose T2 is missing, and T2's insert shows it; an enforced foreign key "
@@ -122,6 +137,14 @@ CLAUSES: dict[str, str] = {
     "write.value_old_rest": (
         "only an update that sets every column has a known pivot: the columns left may hold any"
     ),
+    "write.band_insert": "the bands of each known value of a new row, if the writer believes them in use",
+    "write.band_update": "the bands of each known value of an update that sets every column",
+    "write.band_key": "as write.value_pk, for ranges on part of a composite pk",
+    "write.band_every_level": "a reader rests on the bands of one level: a writer doesn't know of which",
+    "write.unbanded_unhinted": "a writer that doesn't believe the bands in use says so, and may be wrong",
+    "write.unbanded_unknown": "of an unknown value nobody knows the band",
+    "write.unbanded_left_out": "as write.set_left_out",
+    "write.unbanded_computed": "as write.set_computed_insert",
     "write.set_partly": "T~c of each column that an update sets while it leaves others",
     "write.set_unknown_update": "T~c of each column that an update of all columns sets to an unknown value",
     "write.set_unknown_insert": "T~c of each column that an insert sets to an unknown value",
@@ -152,11 +175,16 @@ SPARE: dict[str, str] = {
         "T2~pk does instead of T2.any where a joined row wasn't found: it's the rule by key"
     ),
     "spare.join_pk_in_row": "with T2~pk always, T2's pk need not be in the answer, only T.fk",
+    "spare.unlimited_order": (
+        "ORDER BY T2.x without a LIMIT orders rows that are all rested on, with their rows of T2"
+    ),
+    "spare.order_of_left": "LEFT JOIN T2 over an enforced fk ORDER BY T2.pk is ORDER BY T.fk, too",
     "spare.left_on": (
         "LEFT JOIN T2 ON T.fk = T2.pk AND more: T2's row is rested on by the fk, found or not, and hides no "
         "row of T"
     ),
     "spare.ignore_bulk": "ON CONFLICT DO NOTHING writes each row as it's given, or not at all",
+    "spare.unbanded_computed": "an update of all columns bumps T~c of computed ones already",
     "spare.computed_delete": "a delete sets no computed column",
     "spare.witness_single": "a witness with the same joins does for joins, too: T2 has its own rule",
     "spare.pivot_in": "col IN (v, w) is a pivot like col = v, with T.col=v and T.col=w",

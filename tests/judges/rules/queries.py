@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from typing import Iterator, NamedTuple, Tuple
+from typing import Iterator, NamedTuple, Sequence, Tuple
 
 from .tables import DOMAINS, FAVOURED, Table, World
 
@@ -22,6 +22,15 @@ class Equal(NamedTuple):
     is_in: bool
 
 
+class Bounds(NamedTuple):
+    """``alias.column BETWEEN low AND high``, or one side of it alone; None: no bound on that side."""
+
+    alias: str
+    column: str
+    low: object
+    high: object
+
+
 class Predicate(NamedTuple):
     sql: str
     named: frozenset[Name]
@@ -31,6 +40,9 @@ class Predicate(NamedTuple):
     #: Tables of its subqueries, and the columns of the outer query that are named in there.
     tables: frozenset[str] = frozenset()
     named_inside: frozenset[Name] = NONE
+    bounds: Bounds | None = None
+    #: Bounds inside OR and NOT.
+    buried_bounds: tuple[Bounds, ...] = ()
 
 
 class Output(NamedTuple):
@@ -51,9 +63,11 @@ class Join(NamedTuple):
     more: Predicate | None
 
     def sql(self) -> str:
+        return f"{'JOIN' if self.inner else 'LEFT JOIN'} {self.table.name} AS {self.alias} ON {self.on()}"
+
+    def on(self) -> str:
         mine, its = ("fk", "id") if self.to_many else ("id", "fk")
-        on = f"{self.source}.{its} = {self.alias}.{mine}" + (f" AND {self.more.sql}" if self.more else "")
-        return f"{'JOIN' if self.inner else 'LEFT JOIN'} {self.table.name} AS {self.alias} ON {on}"
+        return f"{self.source}.{its} = {self.alias}.{mine}" + (f" AND {self.more.sql}" if self.more else "")
 
     def named(self) -> frozenset[Name]:
         mine, its = ("fk", "id") if self.to_many else ("id", "fk")
@@ -70,6 +84,8 @@ class Order(NamedTuple):
 class Query:
     base: Table
     joins: list[Join] = field(default_factory=list)
+    #: FROM names the first joined table, and the base is joined to it; of an inner join it's all one.
+    turned: bool = False
     where: list[Predicate] = field(default_factory=list)
     select: list[Output] = field(default_factory=list)
     order: list[Order] = field(default_factory=list)
@@ -105,6 +121,10 @@ class Query:
 
     def _source(self, where: list[Predicate]) -> str:
         parts = [f"FROM {self.base.name} AS m", *(join.sql() for join in self.joins)]
+        if self.turned and self.joins:
+            first = self.joins[0]
+            parts[0] = f"FROM {first.table.name} AS {first.alias}"
+            parts[1] = f"JOIN {self.base.name} AS m ON {first.on()}"
         if where:
             parts.append("WHERE " + " AND ".join(predicate.sql for predicate in where))
         return " ".join(parts)
@@ -170,22 +190,73 @@ def draw_predicate(r: random.Random, world: World, table: Table, alias: str, dep
     name, named = f"{alias}.{column}", frozenset({(alias, column)})
     if kind < 0.4 and table.nullable(column):
         return Predicate(f"{name} IS {r.choice(['', 'NOT '])}NULL", named)
-    if kind < 0.6:
-        return Predicate(
-            f"{name} {r.choice(['<', '>', '<=', '>=', '<>'])} {literal(draw_value(r, table, column))}", named
-        )
+    if kind < 0.58:
+        return _draw_bound(r, table, alias, column)
+    if kind < 0.61:
+        return draw_between(r, table, alias, column)
     if kind < 0.65:
         return Predicate(f"{alias}.a = {alias}.b", frozenset({(alias, "a"), (alias, "b")}))
     return draw_equal(r, table, alias, column, kind > 0.85)
 
 
+def _draw_bound(r: random.Random, table: Table, alias: str, column: str) -> Predicate:
+    sign, value = r.choice(["<", ">", "<=", ">=", "<>"]), draw_value(r, table, column)
+    bounds = Bounds(alias, column, value, None) if ">" in sign else Bounds(alias, column, None, value)
+    return Predicate(
+        f"{alias}.{column} {sign} {literal(value)}",
+        frozenset({(alias, column)}),
+        bounds=None if sign == "<>" else bounds,
+    )
+
+
+def draw_between(r: random.Random, table: Table, alias: str, column: str) -> Predicate:
+    low, high = _draw_ends(r, table, column)
+    sql = f"{alias}.{column} BETWEEN {literal(low)} AND {literal(high)}"
+    return Predicate(sql, frozenset({(alias, column)}), bounds=Bounds(alias, column, low, high))
+
+
+def draw_range(r: random.Random, table: Table, alias: str, column: str) -> list[Predicate]:
+    """BETWEEN, or a bound for each side; at times with one of the two beside it; rarely one side alone."""
+    kind = r.random()
+    if kind < 0.5:
+        return [draw_between(r, table, alias, column)]
+    low, high = _draw_ends(r, table, column)
+    named, name = frozenset({(alias, column)}), f"{alias}.{column}"
+    sides = [
+        Predicate(f"{name} {sign} {literal(end)}", named, bounds=bounds)
+        for sign, end, bounds in (
+            (r.choice([">=", ">"]), low, Bounds(alias, column, low, None)),
+            (r.choice(["<=", "<"]), high, Bounds(alias, column, None, high)),
+        )
+    ]
+    if kind < 0.56:
+        return [r.choice(sides)]
+    return [draw_between(r, table, alias, column), r.choice(sides)] if kind < 0.62 else sides
+
+
+def _draw_ends(r: random.Random, table: Table, column: str) -> tuple[object, object]:
+    """Mostly the lower one first; at times beyond all values that there are; rarely ints as text."""
+    low, high = draw_value(r, table, column), draw_value(r, table, column)
+    if not isinstance(low, int) or not isinstance(high, int):
+        return low, high
+    if r.random() < 0.95:
+        low, high = min(low, high), max(low, high)
+    low, high = low - r.choice([0, 0, 0, 1, 2]), high + r.choice([0, 0, 0, 1, 2])
+    return (str(low), str(high)) if r.random() < 0.05 else (low, high)
+
+
 def _draw_buried(r: random.Random, world: World, table: Table, alias: str, depth: int) -> Predicate:
     parts = [draw_predicate(r, world, table, alias, depth + 1) for _ in range(2)]
+    if r.random() < 0.25:
+        parts[0] = draw_between(r, table, alias, r.choice(table.all_columns))
     named = parts[0].named | parts[1].named
     buried = tuple(part.equal for part in parts if part.equal) + parts[0].buried + parts[1].buried
+    bounds = [((part.bounds,) if part.bounds else ()) + part.buried_bounds for part in parts]
     if r.random() < 0.3:
-        return Predicate(f"NOT ({parts[0].sql})", parts[0].named, None, buried[:1])
-    return Predicate(f"({parts[0].sql} OR {parts[1].sql})", named, None, buried)
+        return Predicate(f"NOT ({parts[0].sql})", parts[0].named, None, buried[:1], buried_bounds=bounds[0])
+    return Predicate(
+        f"({parts[0].sql} OR {parts[1].sql})", named, None, buried, buried_bounds=bounds[0] + bounds[1]
+    )
 
 
 def _draw_subquery(r: random.Random, world: World, table: Table, alias: str) -> Predicate:
@@ -205,15 +276,20 @@ def _draw_subquery(r: random.Random, world: World, table: Table, alias: str) -> 
 
 # Whole queries.
 
+JOINING = ("joined", "related", "chained")
+
 
 def draw_query(r: random.Random, world: World) -> Query:
     kind = world.only or (world.favours if r.random() < 0.4 else r.choice(("rows", *FAVOURED)))
     query = Query(r.choice(list(world.tables.values())))
-    if kind in ("joined", "chained"):  # q is joined to t, and that to p
+    if kind in JOINING:  # q is joined to t, and that to p
         query.base = world.tables["q" if kind == "chained" else r.choice("pttq")]
-    if "joins" not in world.omits and (kind in ("joined", "chained") or r.random() < 0.4):
+    if "joins" not in world.omits and (kind in JOINING or r.random() < 0.4):
         _draw_joins(r, world, query, kind)
-    query.where = _draw_where(r, world, query, 0.3 if kind == "joined" else 0.15)
+        query.turned = _may_turn(query) and r.random() < 0.5
+    likely = 0.9 if kind == "range" else 0.35 if world.favours == "range" else 0.15
+    of_joined = {"joined": 0.3, "related": 0.05}.get(kind, 0.15)
+    query.where = _draw_where(r, world, query, of_joined, likely)
     if kind == "subquery":
         query.where.append(_draw_subquery(r, world, query.base, "m"))
     if kind == "aggregate":
@@ -225,9 +301,18 @@ def draw_query(r: random.Random, world: World) -> Query:
     return query
 
 
-def _draw_where(r: random.Random, world: World, query: Query, of_joined: float = 0.15) -> list[Predicate]:
+def _draw_where(
+    r: random.Random, world: World, query: Query, of_joined: float = 0.15, of_range: float = 0.15
+) -> list[Predicate]:
     base, where, kind = query.base, [], r.random()
-    if kind < 0.2:
+    if r.random() < of_range:
+        columns: Sequence[str] = base.pk + base.columns + base.computed
+        columns = r.choice(["ab", columns, columns if base.automatic else base.pk])
+        if r.random() < 0.9 or "more predicates" in world.omits:
+            where += draw_range(r, base, "m", r.choice(columns))
+        else:
+            where.append(_draw_buried(r, world, base, "m", 0))
+    elif kind < 0.2:
         where += draw_key(r, base, "m")
     elif kind < 0.96:
         column = r.choice("ab") if r.random() < 0.6 else r.choice(base.pk[:-1] + base.columns + base.computed)
@@ -254,6 +339,10 @@ def _draw_joins(r: random.Random, world: World, query: Query, kind: str) -> None
         source, table = alias, joined
         if kind != "chained" and r.random() < 0.6:
             return
+
+
+def _may_turn(query: Query) -> bool:
+    return bool(query.joins) and query.joins[0].inner and not query.joins[0].to_many
 
 
 def _plain(alias: str, column: str) -> Output:
@@ -324,7 +413,7 @@ def _of_base(where: list[Predicate]) -> list[Predicate]:
 def _draw_columns(r: random.Random, query: Query, alias: str, table: Table, kind: str) -> list[Output]:
     # 'a' and 'A' are one to DISTINCT, and any of them may be shown.
     names = [name for name in table.all_columns if not (query.distinct and name == "s")]
-    chance = r.random() * (3 if kind in ("joined", "chained") and alias == "m" else 1)
+    chance = r.random() * (3 if kind in JOINING and alias == "m" else 1)
     if chance < 0.4:
         names = [name for name in names if r.random() < 0.5 or (name in table.pk and r.random() < 0.6)]
     elif chance < 0.5:
@@ -333,7 +422,7 @@ def _draw_columns(r: random.Random, query: Query, alias: str, table: Table, kind
 
 
 def _draw_order(r: random.Random, query: Query, kind: str) -> None:
-    limited = kind not in ("rows", "joined", "chained", "subquery") or r.random() < 0.6
+    limited = kind not in ("rows", "range", "joined", "chained", "subquery") or r.random() < 0.7
     if query.distinct:
         query.order = [
             Order(output.sql, frozenset({output.column})) for output in query.select if output.column
@@ -356,6 +445,10 @@ def _draw_order_of_rows(r: random.Random, query: Query, kind: str, limited: bool
             query.order.append(
                 Order(f"{alias}.{column}{r.choice(['', ' DESC'])}", frozenset({(alias, column)}))
             )
+    related = [join.alias for join in query.joins if not join.to_many]
+    if related and r.random() < {"related": 0.8, "chained": 0.4}.get(kind, 0.1):  # by its key alone
+        alias = related[-1] if kind == "chained" else r.choice(related)
+        query.order = [Order(f"{alias}.id{r.choice(['', ' DESC'])}", frozenset({(alias, "id")}))]
     if kind == "position" or r.random() < 0.05:
         position = r.randrange(len(query.select))
         output = query.select[position]

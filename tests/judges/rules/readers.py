@@ -6,15 +6,17 @@ tells from the answer (or from the witness) is ``late``.
 
 from __future__ import annotations
 
-from typing import Callable, List, Set
+from typing import Callable, List, NamedTuple, Set
 
 from .clauses import Clauses
-from .known import Dependencies, Dependency, Equal, equalities, named_keys
+from .known import WIDTHS, Dependencies, Dependency, Range, band, equalities, named_keys, ranges
 from .queries import Join, Name, Query
 from .tables import Row, Table
 
 #: So many rows' pks are rested on one by one; more: T.any. Hundreds in the engine.
 MANY = 4
+#: So many bands at one level are rested on; more: at the next, wider one. Dozens in the engine.
+MANY_BANDS = 3
 
 Late = Callable[[List[Row]], Set[Dependency]]
 
@@ -60,18 +62,19 @@ def _base(made: Plan) -> None:
         made.rules.append("key")
         _by_key(made, keys)
         return
-    pivot = _pivot(made)
+    shows_its_rows = _shows_its_rows(made)
+    pivot = _pivot(made, "value" if shows_its_rows else "witness")
     if pivot is None:
         made.rules.append("any")
         made.rest_on_any(query.base.name)
-    elif _shows_its_rows(made):
-        made.rules.append("value")
+    elif shows_its_rows:
+        made.rules.append(f"value{pivot.rule}")
         _by_value(made, pivot)
     elif query.joins and has("spare.witness_single"):
         made.rules.append("any")
         made.rest_on_any(query.base.name)
     else:
-        made.rules.append("witness")
+        made.rules.append(f"witness{pivot.rule}")
         _by_witness(made, pivot)
 
 
@@ -103,14 +106,65 @@ def _all_present(made: Plan, keys: frozenset[Row], rows: list[Row]) -> bool:
     return not query.union and not any(join.to_many for join in query.joins) and len(rows) >= len(keys)
 
 
-# By value.
+# By value, or by band.
 
 
-def _pivot(made: Plan) -> Equal | None:
-    for equal in equalities(made.has, made.query.where, "m"):
-        if not equal.is_in or not made.has("spare.pivot_in"):
-            return equal
+class Pivot(NamedTuple):
+    """A column that WHERE bounds, and what tells of a row that's written whole, or whose pivot is set."""
+
+    column: str
+    dependencies: frozenset[Dependency]
+    #: Beside the rule's own name.
+    rule: str
+
+
+def _pivot(made: Plan, clauses: str) -> Pivot | None:
+    has, query = made.has, made.query
+    for equal in equalities(has, query.where, "m"):
+        if not equal.is_in or not has("spare.pivot_in"):
+            return _pivot_of_values(made, clauses, equal.column, equal.values)
+    for bounded in ranges(has, query.where, query.base, "m"):
+        for level in range(len(WIDTHS)):
+            bands = _bands(has, bounded, level)
+            if bands is not None:
+                return _pivot_of_bands(made, bounded.column, level, bands)
     return None
+
+
+def _pivot_of_values(made: Plan, clauses: str, column: str, values: tuple[object, ...]) -> Pivot:
+    """A row is written whole with one of the values (T.col=v), or with one that isn't known (T~col)."""
+    has, name = made.has, made.query.base.name
+    found: set[Dependency] = set()
+    if has(f"{clauses}.pivot"):
+        found |= {("value", name, column, value) for value in values}
+    if has(f"{clauses}.pivot_set"):
+        found.add(("set", name, column))
+    return Pivot(column, frozenset(found), "")
+
+
+def _pivot_of_bands(made: Plan, column: str, level: int, bands: set[int]) -> Pivot:
+    """A row is written whole with a value of the range: then its band is bumped, at this level as at all, or
+    else unbanded; or the column is set in a row whose others stay."""
+    has, name = made.has, made.query.base.name
+    found: set[Dependency] = {("band", name, column, level, number) for number in bands}
+    if has("band.unbanded"):
+        found.add(("unbanded", name, column))
+    if has("band.set"):
+        found.add(("partly", name, column))
+    return Pivot(column, frozenset(found), " by band")
+
+
+def _bands(has: Clauses, bounded: Range, level: int) -> set[int] | None:
+    """Those that the range touches, none if it's empty; None: too many."""
+    first, last = band(bounded.low, level), band(bounded.high, level)
+    if last - first >= MANY_BANDS:
+        return None
+    numbers = set(range(first, last + 1))
+    if not has("band.every_band"):
+        numbers &= {first, last}
+    if not has("band.ends"):
+        numbers -= {first, last}
+    return numbers
 
 
 def _shows_its_rows(made: Plan) -> bool:
@@ -126,20 +180,17 @@ def _shows_its_rows(made: Plan) -> bool:
     )
 
 
-def _by_value(made: Plan, pivot: Equal) -> None:
+def _by_value(made: Plan, pivot: Pivot) -> None:
     """A row in the answer changes or leaves by its pk, or in bulk. A row outside enters or moves only if
 
-    - the whole of it is written: then its pivot is known (T.col=v) or not (T~col);
+    - the whole of it is written: then its pivot tells;
     - some columns are set while others stay: then one of them is named in the query (T~c), or nothing
     changes.
     """
     has, query, name = made.has, made.query, made.query.base.name
     if has("value.bulk"):
         made.early.add(("bulk", name))
-    if has("value.pivot"):
-        made.early |= {("value", name, pivot.column, value) for value in pivot.values}
-    if has("value.pivot_set"):
-        made.early.add(("set", name, pivot.column))
+    made.early |= pivot.dependencies
     made.early |= {_named(made, column) for column in _named_columns(made) - {pivot.column}} - {None}
     if has("value.rows"):
         carried = _carried(query, "m", query.base)
@@ -181,7 +232,7 @@ def _rows_or_any(or_any: bool, table: str, keys: set[Row]) -> set[Dependency]:
 # The witness.
 
 
-def _by_witness(made: Plan, pivot: Equal) -> None:
+def _by_witness(made: Plan, pivot: Pivot) -> None:
     """Before the query, the pks of all rows that WHERE lets through are asked for. Each of them may matter,
     and is rested on; a row outside enters as in the rule by value, but it has to pass WHERE (and ON) only:
     what else the query names (ORDER BY, GROUP BY, aggregates, OFFSET) orders and sums rows that are rested on
@@ -193,10 +244,7 @@ def _by_witness(made: Plan, pivot: Equal) -> None:
     has, query, name = made.has, made.query, made.query.base.name
     if has("witness.bulk"):
         made.early.add(("bulk", name))
-    if has("witness.pivot"):
-        made.early |= {("value", name, pivot.column, value) for value in pivot.values}
-    if has("witness.pivot_set"):
-        made.early.add(("set", name, pivot.column))
+    made.early |= pivot.dependencies
     if has("witness.where"):
         named: set[Name] = set()
         named.update(*(predicate.named | predicate.named_inside for predicate in query.predicates()))
@@ -285,9 +333,32 @@ def _is_looked_at(made: Plan, join: Join) -> bool:
     """Whether WHERE, ORDER BY or an expression names a column of the joined table."""
     has, query = made.has, made.query
     in_where = any(_mentions(join.alias, each.named | each.named_inside) for each in query.where)
-    in_order = any(_mentions(join.alias, each.named) for each in query.order)
+    in_order = _mentions(join.alias, _orders_by(made))
     in_select = any(_mentions(join.alias, each.named) for each in query.select)
     return (has("join.not_in_where") and in_where) or (has("join.not_in_order") and in_order) or in_select
+
+
+def _orders_by(made: Plan) -> frozenset[Name]:
+    """The columns of ORDER BY. The key of a table that an inner join over an enforced fk brings along is that
+    fk by another name: it's the source that is looked at."""
+    has, query = made.has, made.query
+    if query.limit is None and not has("spare.unlimited_order"):
+        return frozenset()
+    found = {name for order in query.order for name in order.named}
+    for join in query.joins:
+        if (
+            (join.alias, "id") in found
+            and not join.to_many
+            and (_finds_its_row(made, join) or not has("join.order_enforced"))
+        ):
+            found.remove((join.alias, "id"))
+            if has("join.order_by_source"):
+                found.add((join.source, "fk"))
+    return frozenset(found)
+
+
+def _finds_its_row(made: Plan, join: Join) -> bool:
+    return _source(made, join).enforced and (join.inner or not made.has("spare.order_of_left"))
 
 
 def _may_hide(made: Plan, join: Join, other: Join) -> bool:

@@ -87,7 +87,9 @@ OMITTED = ("joins", "more predicates", "bulk writes", "odd writes", "interleavin
 FAVOURED = (
     "chained",
     "rows",
+    "range",
     "joined",
+    "related",
     "subquery",
     "position",
     "offset",
@@ -125,9 +127,10 @@ def draw_world(r: random.Random, focus: Focus) -> World:
     p = Table("p", ("id",), ("a", "b"))
     t = Table("t", ("id",), ("a", "b"))
     q = Table("q", ("x", "y"), ("a", "b"))
+    never_missing = r.random() < (0.4 if focus.kind == "chained" else 0.15)
     for table, targets in ((p, "pp"), (t, "pppt"), (q, "tttp")):
         if table is not p or r.random() < 0.25:
-            _draw_fk(r, table, r.choice(targets))
+            _draw_fk(r, table, r.choice(targets), never_missing)
         if r.random() < 0.3:
             table.columns += ("s",)
         if table is not q and r.random() < 0.3:
@@ -146,11 +149,11 @@ def draw_world(r: random.Random, focus: Focus) -> World:
     return world
 
 
-def _draw_fk(r: random.Random, table: Table, target: str) -> None:
+def _draw_fk(r: random.Random, table: Table, target: str, never_missing: bool) -> None:
     table.columns += ("fk",)
     table.fk_to = target
-    table.enforced = r.random() < 0.6
-    table.fk_not_null = r.random() < 0.45
+    table.enforced = never_missing or r.random() < 0.6
+    table.fk_not_null = never_missing or r.random() < 0.45
     actions = ["NO ACTION", "CASCADE", "CASCADE"] + ([] if table.fk_not_null else ["SET NULL"])
     table.on_delete = r.choice(actions)
     table.on_update = r.choice(["NO ACTION", "CASCADE"])

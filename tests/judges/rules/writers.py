@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Iterable
 
 from .clauses import Clauses
-from .known import Dependency, is_known, named_keys
+from .known import WIDTHS, Dependency, band, is_known, named_keys
 from .tables import Row, Table, World
 from .writes import Given, Unknown, Write
 
@@ -42,6 +42,7 @@ def _insert(has: Clauses, write: Write, found: set[Dependency]) -> None:
         if len(pk) == len(write.table.pk) and has("write.pk_insert"):
             found.add(("pk", write.table.name, pk))
         _values_of_insert(has, write.table, row, found)
+        _bands_of_insert(has, write, row, found)
 
 
 def _inserts_in_bulk(has: Clauses, write: Write) -> bool:
@@ -75,6 +76,36 @@ def _values_of_insert(has: Clauses, table: Table, row: dict[str, Given], found: 
         found.update(("set", name, column) for column in table.computed)
 
 
+def _bands_of_insert(has: Clauses, write: Write, row: dict[str, Given], found: set[Dependency]) -> None:
+    table = write.table
+    for column in table.pk + table.columns:
+        if table.automatic and column in table.pk:  # its bands are nobody's
+            continue
+        if column in row:
+            _band(has, write, column, row[column].value, "insert", found)
+        elif has("write.unbanded_left_out"):
+            found.add(("unbanded", table.name, column))
+    if has("write.unbanded_computed"):
+        found |= {("unbanded", table.name, column) for column in table.computed}
+
+
+def _band(has: Clauses, write: Write, column: str, value: object, kind: str, found: set[Dependency]) -> None:
+    """What tells the ranges that a row is written whole with this value: its bands at all levels, or that
+    they aren't told one by one. NULL is in no range."""
+    name = write.table.name
+    if value is None:
+        return
+    if not (value is not Unknown and is_known(has, column, value)):
+        if has("write.unbanded_unknown"):
+            found.add(("unbanded", name, column))
+    elif column not in write.hints:
+        if has("write.unbanded_unhinted"):
+            found.add(("unbanded", name, column))
+    elif has(f"write.band_{kind}"):
+        levels = range(len(WIDTHS)) if has("write.band_every_level") else [0]
+        found |= {("band", name, column, level, band(value, level)) for level in levels}
+
+
 # Updates.
 
 
@@ -105,6 +136,7 @@ def _update_of_all(has: Clauses, write: Write, keys: Iterable[Row], found: set[D
     """The row is as if inserted anew: each column is known (T.col=v) or not (T~col)."""
     table, name = write.table, write.table.name
     for column, given in write.sets.items():
+        _band(has, write, column, given.value, "update", found)
         if given.value is None:
             continue
         if given.value is Unknown or not is_known(has, column, given.value):
@@ -114,6 +146,12 @@ def _update_of_all(has: Clauses, write: Write, keys: Iterable[Row], found: set[D
             found.add(("value", name, column, given.value))
     if has("write.value_pk"):
         found |= {("value", name, column, value) for key in keys for column, value in zip(table.pk, key)}
+    if has("write.band_key") and not table.automatic:
+        for key in keys:
+            for column, value in zip(table.pk, key):
+                _band(has, write, column, value, "update", found)
+    if has("spare.unbanded_computed"):
+        found |= {("unbanded", name, column) for column in table.computed}
 
 
 # Deletes.

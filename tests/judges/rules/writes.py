@@ -33,6 +33,8 @@ class Write:
     where: list[Predicate] = field(default_factory=list)
     #: Nobody can read or place the statement.
     unreadable: bool = False
+    #: Columns whose bands the writer believes to be in use, rightly or not.
+    hints: frozenset[str] = frozenset()
 
 
 KINDS = ["insert", "insert", "update", "update", "delete"]
@@ -58,6 +60,7 @@ def draw_write(r: random.Random, world: World, near: Query) -> Write:
     else:
         _draw_insert(r, write)
     write.unreadable = "odd writes" not in world.omits and r.random() < 0.03
+    write.hints = frozenset(name for name in write.table.all_columns if r.random() < 0.6)
     return write
 
 
