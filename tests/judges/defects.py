@@ -140,9 +140,12 @@ def _take_a_planned_miss_late() -> Any:
         found = original(self, wrapper, sql, exact)
         return None if found is None else (Late(found[0], wrapper, sql), found[1])
 
+    def raw_rows(*args: Any) -> Any:
+        return asked.rows
+
     return _both(
         mock.patch.object(planned_misses.Filler, "terms_of", terms_of),
-        mock.patch.object(planned_misses, "raw_rows", lambda *args: asked.rows),
+        mock.patch.object(planned_misses, "raw_rows", raw_rows),
     )
 
 
