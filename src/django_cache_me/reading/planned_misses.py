@@ -183,9 +183,24 @@ class PlannedMiss:
             return None
         if state_of(wrapper).unfinished_cursors or not (is_plain or footing_of(wrapper) is OUTSIDE):
             return None
+        if type(self._compiler).as_sql is not self._as_sql:
+            return None  # somebody has changed how queries are compiled
+        # Taken out, so that it's nobody else's meanwhile: what is executed may run code of the project's, and
+        # that may read as well.
         asking = self._asking(wrapper, filler)
-        if asking is None:
-            return None
+        try:
+            return self._results(asking, statement, key, wrapper, filler)
+        finally:
+            filler.asking[self] = asking
+
+    def _results(
+        self,
+        asking: _Asking,
+        statement: tuple[str, tuple[Any, ...]],
+        key: bytes,
+        wrapper: BaseDatabaseWrapper,
+        filler: Filler,
+    ) -> list[Any] | None:
         sql, params = statement
         terms = filler.terms_of(wrapper, sql, asking.is_exact)
         if terms is None:
@@ -205,8 +220,6 @@ class PlannedMiss:
             elif len(witnesses) > _engine.MOST_ROWS:
                 note_many(witnessed)
         count("misses")
-        # Nobody else's meanwhile: what is executed may run code of the project's, which may read as well.
-        filler.asking.pop(self, None)
         compiler = asking.compiler
         if self._layout.driver_rows:
             answer = rows = raw_row(compiler, sql, params)
@@ -215,17 +228,14 @@ class PlannedMiss:
             rows = convert(compiler, answer, asking.converters)
         if taken is not None:
             self._fill(filler, key, rows, taken, answer, witnesses, asking.lifetime)
-        filler.asking[self] = asking
         if self._building is None:
             return rows
         found: list[Any] = self._building.build(rows, compiler.using, self._mode, wrapper)
         return found
 
-    def _asking(self, wrapper: BaseDatabaseWrapper, filler: Filler) -> _Asking | None:
+    def _asking(self, wrapper: BaseDatabaseWrapper, filler: Filler) -> _Asking:
         options = self._options
-        asking = filler.asking.get(self)
-        if type(self._compiler).as_sql is not self._as_sql:
-            return None  # somebody has changed how queries are compiled
+        asking = filler.asking.pop(self, None)
         if (
             asking is not None
             and asking.timeout is options.timeout
@@ -235,7 +245,9 @@ class PlannedMiss:
         compiler = copy.copy(self._compiler)
         compiler.connection = wrapper
         timeout = timeout_of(options, None)
-        asking = _Asking(
+        if len(filler.asking) >= _MOST_KNOWN:
+            filler.asking.clear()
+        return _Asking(
             compiler,
             {} if self._layout.driver_rows else kept_converters(compiler, self._layout),
             is_exact(options),
@@ -243,10 +255,6 @@ class PlannedMiss:
             options.invalidation,
             options.timeout,
         )
-        if len(filler.asking) >= _MOST_KNOWN:
-            filler.asking.clear()
-        filler.asking[self] = asking
-        return asking
 
     def _fill(
         self,
