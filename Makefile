@@ -11,7 +11,7 @@ CHAINS ?= 20000
 TRIALS ?= 1000000
 export QUICK REASON HITS
 
-.PHONY: help demo judge simulate-rules test test-django test-shadow fuzz-chains test-engine test-sanitizers test-fuzz test-python test-oldest test-matrix guard guard-update soak bench bench-rows bench-writes lint format clean
+.PHONY: help demo judge simulate-rules test test-without-chains test-django test-shadow fuzz-chains test-engine test-sanitizers test-fuzz test-python test-oldest test-matrix guard guard-update soak bench bench-rows bench-writes lint format clean
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -22,7 +22,8 @@ demo: ## load the atlas, run its workload with the cache off and on, compare eve
 	.venv/bin/python examples/atlas/demo.py
 
 test: SUITE ?= --part
-test: test-engine test-sanitizers test-fuzz test-python test-django test-oldest guard ## run all tests: engine, sanitizers, short fuzzing, Python face
+test: TESTS ?= tests/test_reading.py tests/test_queries.py tests/test_exact.py tests/judges/test_random_programs.py
+test: test-engine test-sanitizers test-fuzz test-python test-without-chains test-django test-oldest guard ## run all tests: engine, sanitizers, short fuzzing, Python face
 	@echo "all tests passed"
 
 test-engine: ## the engine's unit tests (GoogleTest)
@@ -46,6 +47,11 @@ test-python: ## the tests of the Python face, on SQLite and on servers (PostgreS
 	@scripts/venv.sh test packages bench
 	scripts/apt.sh postgresql postgresql-15-postgis-3 mariadb-server redis-server memcached faketime || [ -z "$${CI:-}" ]
 	.venv/bin/python -m pytest -n 2 --dist loadfile
+
+test-without-chains: ## the same with DJANGO_CACHE_ME_CHAINS off, but for what is about chains (TESTS=…: some)
+	@scripts/venv.sh test packages bench
+	scripts/apt.sh postgresql postgresql-15-postgis-3 mariadb-server redis-server memcached faketime || [ -z "$${CI:-}" ]
+	CACHE_ME_TEST_NO_CHAINS=1 JUDGE_SECONDS=$${JUDGE_SECONDS:-2} .venv/bin/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 test-django: ## Django's own tests of its ORM with every model registered, on SQLite and PostgreSQL (SUITE=--part: some)
 	@scripts/venv.sh test

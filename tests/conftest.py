@@ -18,6 +18,18 @@ _folder = tempfile.mkdtemp(prefix="cache_me_tests_")
 _missing: dict[str, str] = {}
 #: The databases of this run, as aliases: all, but where the tests of one store are run again on another.
 VENDORS = os.environ.get("CACHE_ME_TEST_VENDORS", "default postgresql mysql").split()
+#: Tests of plans have nothing to look at where chains aren't recorded.
+collect_ignore = (
+    [
+        "test_chains.py",
+        "test_chains_fuzz.py",
+        "test_forward_access.py",
+        "test_planned_misses.py",
+        "test_prefetches.py",
+    ]
+    if os.environ.get("CACHE_ME_TEST_NO_CHAINS")
+    else []
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:

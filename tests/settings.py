@@ -80,3 +80,5 @@ if os.environ.get("CACHE_ME_TEST_OFF"):
     DJANGO_CACHE_ME_ON = False
 # Worker processes get settings of their own this way.
 globals().update(json.loads(os.environ.get("CACHE_ME_TEST_SETTINGS", "{}")))
+if os.environ.get("CACHE_ME_TEST_NO_CHAINS"):
+    DJANGO_CACHE_ME_CHAINS = False
