@@ -18,7 +18,7 @@ from django.test import override_settings
 import django_cache_me
 from tests.test_instances import picture
 
-from . import motley  # noqa: F401  more of both
+from . import motley, ranges  # noqa: F401  more of both
 from .reads import READS
 from .writes import FIRST, WRITES
 
