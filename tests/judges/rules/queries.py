@@ -247,7 +247,7 @@ def _draw_ends(r: random.Random, table: Table, column: str) -> tuple[object, obj
 
 def _draw_buried(r: random.Random, world: World, table: Table, alias: str, depth: int) -> Predicate:
     parts = [draw_predicate(r, world, table, alias, depth + 1) for _ in range(2)]
-    if r.random() < 0.25:
+    if r.random() < (0.25 if depth else 0.5):
         parts[0] = draw_between(r, table, alias, r.choice(table.all_columns))
     named = parts[0].named | parts[1].named
     buried = tuple(part.equal for part in parts if part.equal) + parts[0].buried + parts[1].buried
@@ -308,7 +308,7 @@ def _draw_where(
     if r.random() < of_range:
         columns: Sequence[str] = base.pk + base.columns + base.computed
         columns = r.choice(["ab", columns, columns if base.automatic else base.pk])
-        if r.random() < 0.9 or "more predicates" in world.omits:
+        if r.random() < 0.85 or "more predicates" in world.omits:
             where += draw_range(r, base, "m", r.choice(columns))
         else:
             where.append(_draw_buried(r, world, base, "m", 0))
@@ -446,9 +446,10 @@ def _draw_order_of_rows(r: random.Random, query: Query, kind: str, limited: bool
                 Order(f"{alias}.{column}{r.choice(['', ' DESC'])}", frozenset({(alias, column)}))
             )
     related = [join.alias for join in query.joins if not join.to_many]
-    if related and r.random() < {"related": 0.8, "chained": 0.4}.get(kind, 0.1):  # by its key alone
+    if related and r.random() < {"related": 0.8, "chained": 0.4}.get(kind, 0.1):
         alias = related[-1] if kind == "chained" else r.choice(related)
-        query.order = [Order(f"{alias}.id{r.choice(['', ' DESC'])}", frozenset({(alias, "id")}))]
+        column = "id" if r.random() < 0.7 else r.choice(query.aliases()[alias].all_columns)
+        query.order = [Order(f"{alias}.{column}{r.choice(['', ' DESC'])}", frozenset({(alias, column)}))]
     if kind == "position" or r.random() < 0.05:
         position = r.randrange(len(query.select))
         output = query.select[position]
