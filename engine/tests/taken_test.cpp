@@ -160,10 +160,11 @@ TEST_F(TakenTest, ARowThatIsBeingWrittenIsOvertaken) {
 
 TEST_F(TakenTest, WordIsLeftForWritersWhereBandsAreAskedFor) {
   const std::vector<Dependency> hint = {dependency_of("banded", "product", "category_id")};
-  ASSERT_TRUE(take(by_value()));
+  const Terms pinned = by_value();
+  ASSERT_TRUE(take(pinned));
   EXPECT_EQ(table_->marked(hint), 0U);
-  const auto taken =
-      take(terms("SELECT product.id FROM product WHERE product.category_id BETWEEN %s AND %s"));
+  const Terms ranged = terms("SELECT product.id FROM product WHERE product.category_id BETWEEN %s AND %s");
+  const auto taken = take(ranged);
   ASSERT_TRUE(taken);
   EXPECT_EQ(table_->marked(hint), 1U);
   const std::uint64_t clock = table_->clock();
