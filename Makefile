@@ -22,7 +22,7 @@ demo: ## load the atlas, run its workload with the cache off and on, compare eve
 	.venv/bin/python examples/atlas/demo.py
 
 test: SUITE ?= --part
-test: TESTS ?= tests/test_reading.py tests/test_queries.py tests/test_exact.py tests/judges/test_random_programs.py
+test: TESTS ?= tests/test_reading.py tests/judges/test_random_programs.py
 test: test-engine test-sanitizers test-fuzz test-python test-without-chains test-django test-oldest guard ## run all tests: engine, sanitizers, short fuzzing, Python face
 	@echo "all tests passed"
 
