@@ -27,6 +27,11 @@ bool is_psycopgs_integer(PyTypeObject* type) {
          PyUnicode_CompareWithASCIIString(module.get(), "psycopg.types.numeric") == 0;
 }
 
+// Any other subclass may be written as something else than it says.
+bool is_plain_integer(PyObject* value) {
+  return PyLong_CheckExact(value) || (PyLong_Check(value) && is_psycopgs_integer(Py_TYPE(value)));
+}
+
 bool text_of(PyObject* value, std::string_view& text) {
   if (!PyUnicode_CheckExact(value)) return false;
   Py_ssize_t size = 0;
@@ -57,8 +62,7 @@ KnownValue known_value(PyObject* value, ValueType type, char (&uuid)[16]) {
     case ValueType::none:
       return {};
     case ValueType::integer: {
-      if (!PyLong_CheckExact(value) && !(PyLong_Check(value) && is_psycopgs_integer(Py_TYPE(value))))
-        return {};
+      if (!is_plain_integer(value)) return {};
       int overflow = 0;
       known.number = PyLong_AsLongLongAndOverflow(value, &overflow);
       if (overflow != 0) return {};
@@ -106,8 +110,8 @@ PyObject* PythonParameters::at(std::uint32_t position) const {
 KnownValue PythonParameters::parameter(std::uint32_t position, ValueType type) const {
   PyObject* value = at(position);
   if (value == nullptr) return {};
-  if (type == ValueType::decimal && (reinterpret_cast<PyObject*>(Py_TYPE(value)) == decimal_type ||
-                                     (PyLong_Check(value) && !PyBool_Check(value)))) {
+  if (type == ValueType::decimal &&
+      (reinterpret_cast<PyObject*>(Py_TYPE(value)) == decimal_type || is_plain_integer(value))) {
     text_ = PyRef::steal(PyObject_Str(value));
     if (!text_) PyErr_Clear();
     if (!text_) return {};

@@ -25,11 +25,23 @@ void add_band(DependencyList& out, std::string_view table, std::string_view colu
 
 }  // namespace
 
-bool has_bands(const TableFacts& table, const ColumnFacts& column) noexcept {
-  const bool has_places =
-      column.type == ValueType::integer || column.type == ValueType::date || column.digits >= 0;
-  if (!has_places || (table.primary_key.size() == 1 && table.primary_key[0] == column.name)) return false;
-  return std::none_of(table.foreign_keys.begin(), table.foreign_keys.end(),
+std::vector<std::size_t> banded_columns(const TableFacts& table) {
+  constexpr std::size_t kMost = 64;
+  std::vector<std::size_t> found;
+  for (std::size_t n = 0; n < table.columns.size() && found.size() < kMost; ++n) {
+    const ColumnFacts& column = table.columns[n];
+    const bool has_places =
+        column.type == ValueType::integer || column.type == ValueType::date || column.digits >= 0;
+    const bool is_key = table.primary_key.size() == 1 && table.primary_key[0] == column.name;
+    if (has_places && !is_key) found.push_back(n);
+  }
+  return found;
+}
+
+bool may_rest_on_bands(const TableFacts& table, const ColumnFacts& column) noexcept {
+  return std::find(table.primary_key.begin(), table.primary_key.end(), column.name) ==
+             table.primary_key.end() &&
+         std::none_of(table.foreign_keys.begin(), table.foreign_keys.end(),
                       [&](const ForeignKeyFacts& key) { return key.column == column.name; });
 }
 

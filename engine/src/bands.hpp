@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "cache_me/dependency_rules.hpp"
 #include "dependency_words.hpp"
@@ -21,9 +22,14 @@ inline constexpr std::array<int, 4> kBandBits = {0, 6, 12, 18};
 // More than this of one range: it is too wide for that level.
 inline constexpr std::int64_t kMostBands = 66;
 
-// Whether values of the column have places; never those of a single primary key, which no write changes, or
-// of an enforced foreign key, whose order means nothing. Readers and writers have to agree.
-bool has_bands(const TableFacts& table, const ColumnFacts& column) noexcept;
+// The columns whose values have places, at most 64: writers say of each in which bands its value lies, or
+// that they don't say. Not among them is a single primary key, which no write changes.
+std::vector<std::size_t> banded_columns(const TableFacts& table);
+
+// Whether readers may rest on bands of that one of banded_columns(). Not of parts of a primary key, which the
+// database may make itself (MySQL's AUTO_INCREMENT), nor of an enforced foreign key, whose order means
+// nothing.
+bool may_rest_on_bands(const TableFacts& table, const ColumnFacts& column) noexcept;
 
 struct Place {
   std::int64_t at = 0;  // the largest place that isn't greater than the value

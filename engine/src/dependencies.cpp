@@ -94,7 +94,11 @@ bool days_of_date(std::string_view text, std::int64_t& days) {
       return false;
     }
   }
-  if (parts[0] < 1 || parts[1] < 1 || parts[1] > 12 || parts[2] < 1 || parts[2] > 31) return false;
+  // Days that don't exist have no place among the others, but SQLite stores and compares their text.
+  static constexpr unsigned kDays[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+  if (parts[0] < 1 || parts[1] < 1 || parts[1] > 12) return false;
+  const bool leaps = parts[1] == 2 && parts[0] % 4 == 0 && (parts[0] % 100 != 0 || parts[0] % 400 == 0);
+  if (parts[2] < 1 || parts[2] > kDays[parts[1] - 1] + (leaps ? 1U : 0U)) return false;
   days = days_of_date(static_cast<int>(parts[0]), parts[1], parts[2]);
   return true;
 }

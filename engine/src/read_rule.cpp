@@ -90,8 +90,9 @@ void ReadRule::plan_values(std::uint32_t occurrence, Plan& plan) const {
     if (facts.primary_key.size() == 1 && facts.primary_key[0] == pin.column) continue;
     plan.pivots.push_back(n);
   }
-  for (const ColumnFacts& column : facts.columns) {
-    if (!has_bands(facts, column)) continue;
+  for (const std::size_t n : banded_columns(facts)) {
+    const ColumnFacts& column = facts.columns[n];
+    if (!may_rest_on_bands(facts, column)) continue;
     bool sides[2] = {false, false};
     for (const Bound& one : outline_.bounds) {
       if (one.occurrence == occurrence && one.column == column.name) sides[one.is_least ? 0 : 1] = true;

@@ -399,7 +399,11 @@ class SelectOutliner {
     if (i == begin || reader_.token(i).kind != TokenKind::word) return false;
     const std::string word = reader_.folded(i);
     if (lower_ascii(word) != "asc" && lower_ascii(word) != "desc") return false;
-    return reader_.is_name(i - 1, i) || reader_.is_symbol(i - 1, i, ')');
+    if (reader_.is_symbol(i - 1, i, ')')) return true;
+    // SQLite's operators that aren't keywords.
+    static constexpr std::array<std::string_view, 3> kOperators = {"glob", "regexp", "match"};
+    return reader_.is_name(i - 1, i) && !(reader_.token(i - 1).kind == TokenKind::word &&
+                                          among(kOperators, lower_ascii(reader_.folded(i - 1))));
   }
 
   // Terms that begin with a number: SQLite takes (2) and +2 for a position too, and a driver may write a

@@ -60,10 +60,9 @@ WriteRule::WriteRule(const TokenStream& stream, const Statement& statement, cons
     position_of_.push_back(at == outline_.columns.end() ? -1 : at - outline_.columns.begin());
     if (position_of_.back() < 0 && !is_key(column.name) && !column.computed) whole_ = false;
   }
-  for (std::size_t n = 0; n < facts_->columns.size() && banded_.size() < 64; ++n) {
+  banded_ = banded_columns(*facts_);
+  for (const std::size_t n : banded_) {
     const ColumnFacts& column = facts_->columns[n];
-    if (!has_bands(*facts_, column)) continue;
-    banded_.push_back(n);
     band_hints_.push_back(dependency_of("banded", table_, column.name));
     unbanded_.push_back(dependency_of("unbanded", table_, column.name));
   }

@@ -188,7 +188,7 @@ TEST(JoinedByKey, ColumnsThatDecideMakeItTheTable) {
     const std::string sql = "SELECT p.id FROM p INNER JOIN link l ON (p.id = l.p) WHERE l.tag = 5 ORDER BY ";
     EXPECT_EQ(rests_on(sql + order + " LIMIT 2", {}, {{7_i}}), "link.any p.bulk p.pk=7") << order;
   }
-  for (const char* order : {"p.id, asc", "desc", "p.id + asc", "p.id, p.desc ASC"}) {
+  for (const char* order : {"p.id, asc", "desc", "p.id + asc", "p.id, p.desc ASC", "p.id GLOB desc"}) {
     const std::string sql = "SELECT p.id FROM p INNER JOIN link l ON (p.id = l.p) WHERE l.tag = 5 ORDER BY ";
     EXPECT_EQ(rests_on(sql + order + " LIMIT 2", {}, {{7_i}}, std::nullopt, Dialect::sqlite),
               "link.any p.any")
@@ -451,9 +451,12 @@ TEST(Dates, AreReadAsTheyAreWritten) {
   EXPECT_EQ(days, 0);
   EXPECT_TRUE(days_of_date("2000-03-01", days));
   EXPECT_EQ(days, 11017);
-  for (const char* text : {"1970-1-1", "1970-13-01", "0000-01-01", "1970-01-01 ", "1970/01/01", "now"}) {
+  for (const char* text : {"1970-1-1", "1970-13-01", "0000-01-01", "1970-01-01 ", "1970/01/01", "now",
+                           "2023-02-29", "2023-02-31", "1900-02-29", "2024-04-31", "2024-01-00"}) {
     EXPECT_FALSE(days_of_date(text, days)) << text;
   }
+  for (const char* text : {"2024-02-29", "2000-02-29", "2023-12-31"})
+    EXPECT_TRUE(days_of_date(text, days)) << text;
 }
 
 }  // namespace

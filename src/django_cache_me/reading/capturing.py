@@ -7,6 +7,7 @@ thread is capturing.
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Callable
 
 from .. import _engine
@@ -21,16 +22,27 @@ class Captured(BaseException):
         self.compiler = compiler
 
 
-is_capturing = _engine.is_capturing
+class _ThisThread(threading.local):
+    #: Greenlets that share a thread, and so the engine's depth, don't share this where threads are patched.
+    depth = 0
+
+
+_local = _ThisThread()
+
+
+def is_capturing() -> bool:
+    return _engine.is_capturing() and _local.depth > 0
 
 
 def capture(method: Callable[[], Any]) -> Captured | None:
     """What ``method`` would ask first; None: nothing. Raises what ``method`` raises before."""
     _engine.enter_capture()
+    _local.depth += 1
     try:
         method()
     except Captured as captured:
         return captured
     finally:
+        _local.depth -= 1
         _engine.leave_capture()
     return None

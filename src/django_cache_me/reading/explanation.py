@@ -88,6 +88,12 @@ def _in_words(dependency: str) -> str:
     table, is_row, key = dependency.partition(".pk=")
     if is_row:
         return f"a write to the row {key} of {table}"
+    column, is_band, band = dependency.partition("≈")
+    if is_band:
+        table, _, column = column.rpartition(".")
+        if band == "?":
+            return f"a row written to {table} whose {column} isn't told by bands"
+        return f"a row written to {table} with a {column} in the band {band}"
     for sign, words in (
         ("=", "a row written to {0} with {1}"),
         ("~", "a change of {1} in a row of {0} whose other columns stay"),

@@ -147,7 +147,10 @@ class Question:
             script, identity = self._script(), self._identity()
             key, fingerprint = self._key(identity), self._fingerprint(identity)
             store = self._store(script, identity)
-            is_hit = store.get(key, fingerprint, self.footing.snapshot_clock) is not None
+            is_hit = (
+                self._snapshot_is_up_to_date(script, store)
+                and store.get(key, fingerprint, self.footing.snapshot_clock) is not None
+            )
             self.wrapper.ensure_connection()
             shared = store_for(self.wrapper, identity)
             known = self._catalog(shared, identity, self.footing.snapshot_clock)
@@ -178,7 +181,7 @@ class Question:
         try:
             script, identity = self._script(), self._identity()
             key, fingerprint = self._key(identity), self._fingerprint(identity)
-            found = self._hit(self._store(script, identity), key, fingerprint)
+            found = self._hit(script, self._store(script, identity), key, fingerprint)
         except _Pass as why:
             passed(str(why))
             return None
@@ -193,7 +196,7 @@ class Question:
         script, identity = self._script(), self._identity()
         key, fingerprint = self._key(identity), self._fingerprint(identity)
         store = self._store(script, identity)
-        found = self._hit(store, key, fingerprint)
+        found = self._hit(script, store, key, fingerprint)
         if found is None:
             found = self._built(self._miss(script, identity, store, key, fingerprint))
         return found
@@ -267,8 +270,10 @@ class Question:
         # No digest stands in a table's key, so the entry itself says which text and database it is of.
         return self.fingerprint ^ _engine.hash64(f"{self.sql}\0{self._whose(identity)}".encode())
 
-    def _hit(self, store: Store, key: str, fingerprint: int) -> list[Any] | None:
-        found = store.get(key, fingerprint, self.footing.snapshot_clock, self.building)
+    def _hit(self, script: Script, store: Store, key: str, fingerprint: int) -> list[Any] | None:
+        found = None
+        if self._snapshot_is_up_to_date(script, store):
+            found = store.get(key, fingerprint, self.footing.snapshot_clock, self.building)
         if found is None:
             if self.settings["EXPLAIN_MISSES"]:
                 misses.note(key, self.sql, store.causes_of_miss(key, fingerprint))
@@ -278,6 +283,18 @@ class Question:
         if self.settings["DEBUG_MODE"]:
             debug(f"Retrieving data from key '{key}' from cache")
         return found
+
+    def _snapshot_is_up_to_date(self, script: Script, store: Store) -> bool:
+        """Whether nothing was written, since the snapshot's clock, to the tables that are read.
+
+        An entry of somebody who read after the snapshot was made may count by all that it rests on, and yet
+        not be what the snapshot shows: a row that was deleted in between bumped its own key, on which the
+        entry, read without that row, doesn't rest. What rests on whole tables is safe from that.
+        """
+        clock = self.footing.snapshot_clock
+        if clock is None or not self._is_exact(store):
+            return True
+        return store.versions(pack(tables_of(script)), clock) is not None
 
     def _miss(
         self, script: Script, identity: Identity, store: Store, key: str, fingerprint: int

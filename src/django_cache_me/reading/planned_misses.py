@@ -25,6 +25,7 @@ from ..databases.connection import OUTSIDE, footing_of, state_of, store_for
 from ..databases.drivers import driver_for
 from ..databases.identity import identity_of, is_of_this_connection
 from ..databases.statements import read_script
+from ..exceptions import StoreError
 from ..options import CacheMeOptions
 from ..stores import shared_memory
 from ..stores.dependencies import SCHEMA, pack
@@ -178,7 +179,10 @@ class PlannedMiss:
         is_plain: bool,
     ) -> list[Any] | None:
         """The results of ``statement``, from the database and kept under ``key``; None: the second tier's."""
-        filler = filler_of(wrapper, ground)
+        try:
+            filler = filler_of(wrapper, ground)
+        except StoreError:  # its file has just gone: the second tier says so
+            return None
         if filler is None or self._is_over or capturing.is_capturing():
             return None
         if state_of(wrapper).unfinished_cursors or not (is_plain or footing_of(wrapper) is OUTSIDE):

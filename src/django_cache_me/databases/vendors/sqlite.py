@@ -148,7 +148,10 @@ def _column(name: str, declared: str, computed: bool, sql: str) -> Column:
     else:
         what = {"BOOL": "boolean", "BOOLEAN": "boolean", "DATE": "date"}.get(words, "")
     # Compared as numbers, stored as binary floating point: nothing is rounded, but no digit is sure, either.
-    digits = 2 if words.startswith(("DECIMAL", "NUMERIC")) else -1
+    # (Of a type like DECIMAL_TEXT the texts are compared.)
+    is_number = words.startswith(("DECIMAL", "NUMERIC"))
+    is_another = any(word in words for word in ("INT", "CHAR", "CLOB", "TEXT", "BLOB"))
+    digits = 2 if is_number and not is_another else -1
     return Column(_folded(name), what, computed=computed, digits=digits)
 
 
