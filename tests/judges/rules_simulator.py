@@ -47,8 +47,9 @@ class Store:
         return self.now
 
     def bump(self, dependencies: Iterable[Dependency], number: int) -> None:
+        # A number that was drawn earlier and comes later takes nothing back (the engine's raise_to).
         for dependency in dependencies:
-            self.versions[dependency] = number
+            self.versions[dependency] = max(number, self.versions.get(dependency, 0))
 
     def read(self, dependencies: Iterable[Dependency]) -> dict[Dependency, int]:
         return {dependency: self.versions.get(dependency, 0) for dependency in dependencies}
