@@ -142,8 +142,21 @@ bool knows_something(const Attributes& attributes) {
   return !PyDict_CheckExact(known) || PyDict_GET_SIZE(known) != 0;
 }
 
+// Whether results are made by what the chain's steps have chosen; packages put classes of their own there.
+bool iterates_as_recorded(const Attributes& attributes, const Node& node) {
+  PyObject* const given = attributes.get(names.iterable_class);
+  for (const Node* one = &node; one != nullptr; one = one->parent().get()) {
+    if (one->iterable_class) return one->iterable_class.get() == given;
+  }
+  for (const Attribute& attribute : recorder().attributes) {
+    if (attribute.name.get() == names.iterable_class) return attribute.value.get() == given;
+  }
+  return false;
+}
+
 PyRef attempt_for(PyObject* queryset, const Attributes& attributes, const Node& node, PyObject* const* values,
                   PyObject* alias, OnMiss& on_miss) {
+  if (!gives_numbers(node.step().method) && !iterates_as_recorded(attributes, node)) return PyRef();
   const bool knows = !gives_numbers(node.step().method) && knows_something(attributes);
   for (const auto& plan : node.plans) {
     if (knows && !plan->knows_related) return PyRef();
