@@ -114,6 +114,18 @@ def _make_tables() -> None:
         connections[alias].close()
 
 
+@pytest.fixture
+def new_shapes():
+    """Nothing was proven or learnt of any shape before, and nothing is left behind."""
+    from django_cache_me import _engine
+    from django_cache_me.reading import learning
+
+    _engine.forget_shapes()
+    learning.refusals.clear()
+    yield
+    _engine.forget_shapes()
+
+
 @pytest.fixture(params=VENDORS)
 def alias(request: pytest.FixtureRequest) -> str:
     """The alias of an empty database, once per vendor."""

@@ -29,16 +29,11 @@ from django_cache_me.reading.replaying import CHAIN
 from .shapes.models import Plain
 from .shop.models import Category, Detail, Product, Review, Tag
 
-pytestmark = pytest.mark.skipif(not _engine.CAN_RECORD, reason="nothing is recorded without the GIL")
+pytestmark = [
+    pytest.mark.skipif(not _engine.CAN_RECORD, reason="nothing is recorded without the GIL"),
+    pytest.mark.usefixtures("new_shapes"),
+]
 ENOUGH = 5  # sights after which every step is proven and the plan learnt
-
-
-@pytest.fixture(autouse=True)
-def _new_shapes():
-    _engine.forget_shapes()
-    learning.refusals.clear()
-    yield
-    _engine.forget_shapes()
 
 
 @pytest.fixture

@@ -26,16 +26,11 @@ from .shapes.models import Child, Grandchild, Linked, Parent, Plain, Proxy, Sing
 from .shop.models import Category, Detail, Product, ProductProxy, Review
 from .shop.models import Plain as Unregistered
 
-pytestmark = pytest.mark.skipif(not _engine.CAN_RECORD, reason="nothing is recorded without the GIL")
+pytestmark = [
+    pytest.mark.skipif(not _engine.CAN_RECORD, reason="nothing is recorded without the GIL"),
+    pytest.mark.usefixtures("new_shapes"),
+]
 ENOUGH = 4
-
-
-@pytest.fixture(autouse=True)
-def _new_shapes():
-    _engine.forget_shapes()
-    learning.refusals.clear()
-    yield
-    _engine.forget_shapes()
 
 
 @pytest.fixture

@@ -25,15 +25,10 @@ from tests.looking import assert_hit, assert_miss, seen
 from tests.shop.models import Category, Product
 from tests.test_chains import ENOUGH, QUERIES, form, goods  # noqa: F401
 
-pytestmark = pytest.mark.skipif(not _engine.CAN_RECORD, reason="nothing is recorded without the GIL")
-
-
-@pytest.fixture(autouse=True)
-def _new_shapes():
-    _engine.forget_shapes()
-    learning.refusals.clear()
-    yield
-    _engine.forget_shapes()
+pytestmark = [
+    pytest.mark.skipif(not _engine.CAN_RECORD, reason="nothing is recorded without the GIL"),
+    pytest.mark.usefixtures("new_shapes"),
+]
 
 
 @pytest.fixture

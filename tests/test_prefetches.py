@@ -16,16 +16,11 @@ from django_cache_me.reading import learning
 
 from .shop.models import Category, Product, ProductProxy, Review, Tag
 
-pytestmark = pytest.mark.skipif(not _engine.CAN_RECORD, reason="nothing is recorded without the GIL")
+pytestmark = [
+    pytest.mark.skipif(not _engine.CAN_RECORD, reason="nothing is recorded without the GIL"),
+    pytest.mark.usefixtures("new_shapes"),
+]
 ENOUGH = 6
-
-
-@pytest.fixture(autouse=True)
-def _new_shapes():
-    _engine.forget_shapes()
-    learning.refusals.clear()
-    yield
-    _engine.forget_shapes()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "one_parameter.hpp"
 #include "version_table_fixture.hpp"
 
 namespace cache_me::testing {
@@ -10,19 +11,6 @@ namespace {
 
 constexpr Dependency kSchema = 7;
 constexpr Dependency kOther = 8;
-
-// The one parameter is an integer.
-class OneParameter : public Parameters {
- public:
-  explicit OneParameter(std::int64_t value) : value_(value) {}
-  KnownValue parameter(std::uint32_t, ValueType type) const override {
-    return type == ValueType::integer ? KnownValue{type, value_, {}} : KnownValue{};
-  }
-  bool is_null(std::uint32_t) const override { return false; }
-
- private:
-  std::int64_t value_;
-};
 
 class SingleWritesTest : public VersionTableTest {
  protected:

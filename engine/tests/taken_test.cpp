@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "one_parameter.hpp"
 #include "version_table_fixture.hpp"
 
 namespace cache_me::testing {
@@ -12,19 +13,6 @@ namespace {
 
 constexpr Dependency kSchema = 7;
 constexpr Dependency kAll = 8;
-
-// All parameters are the same integer.
-class OneParameter : public Parameters {
- public:
-  explicit OneParameter(std::int64_t value) : value_(value) {}
-  KnownValue parameter(std::uint32_t, ValueType type) const override {
-    return type == ValueType::integer ? KnownValue{type, value_, {}} : KnownValue{};
-  }
-  bool is_null(std::uint32_t) const override { return false; }
-
- private:
-  std::int64_t value_;
-};
 
 // Rows whose columns are all the row's own integer.
 class Keys : public ResultRows {

@@ -140,6 +140,7 @@ def _column(name: str, declared: str, computed: bool, sql: str) -> Column:
     """A column by its declared type, whose affinity makes stored values comparable with parameters
     (https://www.sqlite.org/datatype3.html)."""
     words = declared.upper()
+    digits = -1
     if "INT" in words:
         what = "integer"
     elif "CHAR" in words or "CLOB" in words or "TEXT" in words:
@@ -147,11 +148,10 @@ def _column(name: str, declared: str, computed: bool, sql: str) -> Column:
         what = "" if "COLLATE" in sql.upper() else "text"
     else:
         what = {"BOOL": "boolean", "BOOLEAN": "boolean", "DATE": "date"}.get(words, "")
-    # Compared as numbers, stored as binary floating point: nothing is rounded, but no digit is sure, either.
-    # (Of a type like DECIMAL_TEXT the texts are compared.)
-    is_number = words.startswith(("DECIMAL", "NUMERIC"))
-    is_another = any(word in words for word in ("INT", "CHAR", "CLOB", "TEXT", "BLOB"))
-    digits = 2 if is_number and not is_another else -1
+        # Compared as numbers, stored as binary floating point: nothing is rounded, but no digit is sure,
+        # either.
+        if words.startswith(("DECIMAL", "NUMERIC")) and "BLOB" not in words:
+            digits = 2
     return Column(_folded(name), what, computed=computed, digits=digits)
 
 
