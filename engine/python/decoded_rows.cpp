@@ -1,10 +1,10 @@
 #include "decoded_rows.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "cache_me/hash.hpp"
 #include "compat.hpp"
-#include "row_decoder.hpp"
 
 namespace cache_me::python {
 namespace {
@@ -14,73 +14,68 @@ constexpr std::size_t kSeen = 4096;
 // One blob takes no more than this part of the budget.
 constexpr std::size_t kPart = 4;
 // Objects are larger than their bytes by about that: what is larger by itself isn't even decoded for keeping.
-constexpr std::size_t kGrowth = 8;
+constexpr std::size_t kGrowth = 4;
 
-bool is_mutable(PyObject* value) {
-  return PyList_CheckExact(value) || PyTuple_CheckExact(value) || PyDict_CheckExact(value) ||
-         PyMemoryView_Check(value);
-}
+// Rows of fewer bytes than that on average aren't runs of their own.
+constexpr std::size_t kWide = 128;
 
-// Roughly what an object takes, with what the allocator adds.
-std::size_t size_of(PyObject* value) {
-  if (value == Py_None || PyBool_Check(value)) return 0;
-  std::size_t size = static_cast<std::size_t>(Py_TYPE(value)->tp_basicsize) + 16;
-  if (PyUnicode_CheckExact(value)) {
-    size += static_cast<std::size_t>(PyUnicode_GET_LENGTH(value)) *
-            static_cast<std::size_t>(PyUnicode_KIND(value));
-  } else if (PyBytes_CheckExact(value)) {
-    size += static_cast<std::size_t>(PyBytes_GET_SIZE(value));
+bool skip_row(Decoder& decoder, std::size_t columns) {
+  EncodedValue token;
+  for (std::size_t values = columns; values != 0; --values) {
+    if (!decoder.next(token)) return false;
+    if (token.type == Type::list || token.type == Type::tuple) values += token.length;
+    if (token.type == Type::dict) values += 2 * token.length;
   }
-  return size;
+  return true;
 }
 
 }  // namespace
 
-std::shared_ptr<const DecodedRows> DecodedRows::decode(std::string_view bytes, std::uint64_t hash) {
-  std::shared_ptr<DecodedRows> rows(new DecodedRows(bytes, hash));
-  if (rows->fill()) return rows;
-  PyErr_Clear();
-  return nullptr;
+std::shared_ptr<const DecodedRows> DecodedRows::decode(std::string_view bytes, std::uint64_t hash,
+                                                       RowRuns& runs) {
+  std::shared_ptr<DecodedRows> rows(new DecodedRows(hash));
+  return rows->fill(bytes, runs) ? rows : nullptr;
 }
 
-bool DecodedRows::fill() {
-  RowDecoder decoder(bytes_);
-  if (!decoder.begin(head_)) return false;
-  const std::size_t cells = std::size_t{head_.rows} * head_.columns;
-  values_.reserve(cells);
-  size_ = sizeof(DecodedRows) + bytes_.size() + cells * sizeof(PyObject*);
-  for (std::size_t cell = 0; cell < cells; ++cell) {
-    const std::size_t offset = bytes_.size() - decoder.left();
-    PyRef value = decoder.next_value();
-    if (!value) return false;
-    if (is_mutable(value.get())) {
-      mutables_.push_back({cell, offset});
-      size_ += sizeof(Mutable);
-      value = PyRef::borrow(Py_None);
+bool DecodedRows::fill(std::string_view bytes, RowRuns& runs) {
+  Decoder decoder(bytes);
+  if (!decoder.read_rows_head(head_) || head_.columns == 0) return false;
+  std::string_view rest = bytes.substr(bytes.size() - decoder.left());
+  start_ = bytes.substr(0, bytes.size() - rest.size());
+  row_by_row_ = head_.rows > 1 && rest.size() / head_.rows >= kWide;
+  runs_.reserve(row_by_row_ ? head_.rows : 1);
+  const std::size_t rows_of_run = row_by_row_ ? 1 : head_.rows;
+  for (std::size_t row = 0; row < head_.rows; row += rows_of_run) {
+    for (std::size_t i = 0; i < rows_of_run; ++i) {
+      if (!skip_row(decoder, head_.columns)) return false;
     }
-    size_ += size_of(value.get());
-    values_.push(std::move(value));
+    const std::size_t size = rest.size() - decoder.left();
+    runs_.push_back(runs.get(rest.substr(0, size), head_.columns));
+    if (runs_.back() == nullptr) return false;
+    rest.remove_prefix(size);
   }
-  return decoder.end();
+  return rest.empty();
 }
 
-PyObject* const* DecodedRows::row(std::size_t number, RowBuffer& fresh) const {
-  const std::size_t first = number * head_.columns;
-  PyObject* const* const kept = values_.data() + first;
-  if (mutables_.empty()) return kept;
-  auto next = std::lower_bound(mutables_.begin(), mutables_.end(), first,
-                               [](const Mutable& one, std::size_t cell) { return one.cell < cell; });
-  fresh.clear();
-  for (std::size_t column = 0; column < head_.columns; ++column) {
-    PyRef value = PyRef::borrow(kept[column]);
-    if (next != mutables_.end() && next->cell == first + column) {
-      value = RowDecoder(std::string_view(bytes_).substr(next->offset)).next_value();
-      if (!value) return nullptr;
-      ++next;
-    }
-    fresh.push(std::move(value));
-  }
-  return fresh.data();
+bool DecodedRows::is_of(std::string_view bytes) const noexcept {
+  const auto starts_with = [&bytes](std::string_view part) {
+    if (bytes.substr(0, part.size()) != part) return false;
+    bytes.remove_prefix(part.size());
+    return true;
+  };
+  return starts_with(start_) &&
+         std::all_of(runs_.begin(), runs_.end(),
+                     [&starts_with](const auto& run) { return starts_with(run->bytes()); }) &&
+         bytes.empty();
+}
+
+std::size_t DecodedRows::own_size() const noexcept {
+  return sizeof(DecodedRows) + start_.size() + runs_.size() * sizeof(runs_.front());
+}
+
+std::size_t DecodedRows::size() const noexcept {
+  return std::accumulate(runs_.begin(), runs_.end(), own_size(),
+                         [](std::size_t sum, const auto& run) { return sum + run->size(); });
 }
 
 std::shared_ptr<const DecodedRows> DecodedCache::get(std::string_view bytes) {
@@ -88,7 +83,7 @@ std::shared_ptr<const DecodedRows> DecodedCache::get(std::string_view bytes) {
   const std::uint64_t hash = hash64(bytes);
   const auto found = by_hash_.find(hash);
   if (found != by_hash_.end()) {
-    if ((*found->second)->bytes() != bytes) return nullptr;
+    if (!(*found->second)->is_of(bytes)) return nullptr;
     rows_.splice(rows_.begin(), rows_, found->second);
     return rows_.front();
   }
@@ -96,11 +91,11 @@ std::shared_ptr<const DecodedRows> DecodedCache::get(std::string_view bytes) {
   std::uint64_t& place = seen_[hash % kSeen];
   if (std::exchange(place, hash) != hash) return nullptr;
   // Decoding may run Python code (a zone's), and that may come here.
-  std::shared_ptr<const DecodedRows> rows = DecodedRows::decode(bytes, hash);
+  std::shared_ptr<const DecodedRows> rows = DecodedRows::decode(bytes, hash, runs_);
   if (!rows || rows->size() > budget_ / kPart || by_hash_.count(hash) != 0) return rows;
   rows_.push_front(rows);
   by_hash_.emplace(hash, rows_.begin());
-  size_ += rows->size();
+  size_ += rows->own_size();
   shrink(budget_);
   return rows;
 }
@@ -111,12 +106,12 @@ void DecodedCache::set_budget(std::size_t bytes) {
 }
 
 void DecodedCache::shrink(std::size_t budget) {
-  while (size_ > budget && !rows_.empty()) {
+  while (size() > budget && !rows_.empty()) {
     // Taken out first: letting go of values may run code of others.
     const std::shared_ptr<const DecodedRows> last = std::move(rows_.back());
     rows_.pop_back();
     by_hash_.erase(last->hash());
-    size_ -= last->size();
+    size_ -= last->own_size();
   }
 }
 

@@ -23,6 +23,7 @@
 
 #include "cache_me/codec.hpp"
 #include "row_buffer.hpp"
+#include "row_run.hpp"
 
 namespace cache_me::python {
 
@@ -30,34 +31,31 @@ namespace cache_me::python {
 class DecodedRows {
  public:
   // Null: malformed, or out of memory; no error is set.
-  static std::shared_ptr<const DecodedRows> decode(std::string_view bytes, std::uint64_t hash);
+  static std::shared_ptr<const DecodedRows> decode(std::string_view bytes, std::uint64_t hash, RowRuns& runs);
 
   const RowsHead& head() const noexcept { return head_; }
-  std::string_view bytes() const noexcept { return bytes_; }
   std::uint64_t hash() const noexcept { return hash_; }
-  // What it takes in memory, estimated.
-  std::size_t size() const noexcept { return size_; }
+  bool is_of(std::string_view bytes) const noexcept;
+  // What it takes in memory without its runs, estimated.
+  std::size_t own_size() const noexcept;
+  // With its runs, which others may hold, too.
+  std::size_t size() const noexcept;
 
   // The values of a row, borrowed: of this object or, where some have to be new, of `fresh`. Null: a Python
   // error is set.
-  PyObject* const* row(std::size_t number, RowBuffer& fresh) const;
+  PyObject* const* row(std::size_t number, RowBuffer& fresh) const {
+    return row_by_row_ ? runs_[number]->row(0, fresh) : runs_.front()->row(number, fresh);
+  }
 
  private:
-  // Of a mutable value: where its encoding begins.
-  struct Mutable {
-    std::size_t cell;
-    std::size_t offset;
-  };
+  explicit DecodedRows(std::uint64_t hash) : hash_(hash) {}
+  bool fill(std::string_view bytes, RowRuns& runs);
 
-  DecodedRows(std::string_view bytes, std::uint64_t hash) : bytes_(bytes), hash_(hash), values_(0) {}
-  bool fill();
-
-  std::string bytes_;
+  std::string start_;  // the bytes of the head
   std::uint64_t hash_;
   RowsHead head_;
-  RowBuffer values_;               // row by row; None in place of mutable ones
-  std::vector<Mutable> mutables_;  // by cell
-  std::size_t size_ = 0;
+  bool row_by_row_ = false;  // each row is a run; else one run is all of them
+  std::vector<std::shared_ptr<const RowRun>> runs_;
 };
 
 // Those of a process, the least recently used dropped when they take more than the budget.
@@ -69,7 +67,7 @@ class DecodedCache {
   // Zero keeps nothing.
   void set_budget(std::size_t bytes);
   std::size_t budget() const noexcept { return budget_; }
-  std::size_t size() const noexcept { return size_; }
+  std::size_t size() const noexcept { return size_ + runs_.size(); }
 
  private:
   using Rows = std::list<std::shared_ptr<const DecodedRows>>;
@@ -77,8 +75,9 @@ class DecodedCache {
   void shrink(std::size_t budget);
 
   std::size_t budget_ = 8u << 20;
-  std::size_t size_ = 0;
-  Rows rows_;  // the last used first
+  RowRuns runs_;
+  std::size_t size_ = 0;  // without the runs
+  Rows rows_;             // the last used first
   std::unordered_map<std::uint64_t, Rows::iterator> by_hash_;
   std::vector<std::uint64_t> seen_;  // hashes of what came once
 };

@@ -22,6 +22,7 @@ class RowBuffer {
     for (PyObject* value : values_) Py_DECREF(value);
     values_.clear();
   }
+  std::size_t size() const noexcept { return values_.size(); }
   PyObject* const* data() const noexcept { return values_.data(); }
 
  private:

@@ -242,6 +242,50 @@ def test_immutable_values_are_shared_from_the_second_time_on(budget):
     assert all(one is other for one, other in zip(second, third))
 
 
+def wide_rows(first, last):
+    return [(number, f"{number} {'x' * 300}", [number]) for number in range(first, last)]
+
+
+def test_lists_share_the_rows_that_both_hold(budget):
+    if hasattr(sys, "_is_gil_enabled") and not sys._is_gil_enabled():
+        pytest.skip("only with the GIL")
+    plan = _engine.RowsPlan(tuple, (), [0, 1, 2])
+    sizes, results = [], []
+    for first in (0, 10):
+        blob = _engine.encode_rows(wide_rows(first, first + 100))
+        for _ in range(3):
+            result = plan.build_from(blob, "default", None)
+            assert result == wide_rows(first, first + 100)
+        results.append(result)
+        sizes.append(_engine.decoded_size())
+    assert all(one[1] is other[1] for one, other in zip(results[0][10:], results[1]))
+    assert not any(one[2] is other[2] for one, other in zip(results[0][10:], results[1]))
+    assert sizes[1] < 1.5 * sizes[0]
+
+
+def test_a_row_that_changed_is_told_from_its_neighbours(budget):
+    """Lists that differ in one row, and rows that begin alike, come back as they are."""
+    plan = _engine.RowsPlan(tuple, (), [0, 1, 2])
+    rows = wide_rows(0, 50)
+    variants = [rows, rows[1:], rows[:-1], [*rows[:20], (7, "y" * 300, []), *rows[21:]], rows[::-1]]
+    blobs = [_engine.encode_rows(one) for one in variants]
+    for _ in range(4):
+        for expected, blob in zip(variants, blobs):
+            assert plan.build_from(blob, "default", None) == expected
+
+
+def test_wide_rows_stay_within_the_budget(budget):
+    plan = _engine.RowsPlan(tuple, (), [0, 1, 2])
+    _engine.set_decoded_budget(400_000)
+    for first in (*range(0, 2000, 30), *range(0, 300, 7)):
+        blob = _engine.encode_rows(wide_rows(first, first + 60))
+        for _ in range(3):
+            assert plan.build_from(blob, "default", None) == wide_rows(first, first + 60)
+        assert _engine.decoded_size() <= 400_000
+    _engine.set_decoded_budget(0)
+    assert _engine.decoded_size() == 0
+
+
 def test_memory_views_are_new(budget):
     blob = _engine.encode_rows([(memoryview(b"ab"),)])
     plan = _engine.RowsPlan(None, (), [0])
