@@ -25,7 +25,7 @@ constexpr const char* kMethods[] = {"filter",      "exclude",        "order_by",
                                     "first",       "last",           "aggregate", ""};
 constexpr const char* kKinds[] = {
     "refused",        "constant",       "integer", "text",     "real",     "decimal", "uuid", "date",
-    "naive_datetime", "aware_datetime", "time",    "duration", "instance", "members", "tree", "aggregate"};
+    "naive_datetime", "aware_datetime", "time",    "duration", "instance", "members", "bounds", "tree", "aggregate"};
 
 nb::object given(PyRef object) {
   if (!object) {
@@ -100,6 +100,9 @@ void describe(const Argument& argument, nb::object name, bool late, nb::list& fo
       return;
     case ValueKind::members:
       found.append(nb::make_tuple("members", name, words(argument.member), nb::none(), false));
+      return;
+    case ValueKind::bounds:
+      for (const Argument& leaf : argument.leaves) describe(leaf, name, late, found);
       return;
     case ValueKind::tree:
       for (std::size_t i = 0; i < argument.leaves.size(); ++i) {

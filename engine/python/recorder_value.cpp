@@ -1,7 +1,7 @@
 #include "recorder_value.hpp"
 
 #include <cmath>
-#include <cstring>
+#include <string_view>
 
 #include "compat.hpp"
 #include "compat_datetime.hpp"
@@ -40,12 +40,36 @@ bool is_container(PyObject* value) noexcept {
          Py_TYPE(value) == &PyFrozenSet_Type;
 }
 
-bool asks_for_members(PyObject* name) noexcept {
+bool ends_with(PyObject* name, std::string_view lookup) noexcept {
   if (name == nullptr) return false;
   Py_ssize_t size = 0;
   const char* words = PyUnicode_AsUTF8AndSize(name, &size);
   if (words == nullptr) return refuse();
-  return size > 4 && std::memcmp(words + size - 4, "__in", 4) == 0;
+  const std::string_view all(words, static_cast<std::size_t>(size));
+  return all.size() > lookup.size() && all.substr(all.size() - lookup.size()) == lookup;
+}
+
+bool asks_for_members(PyObject* name) noexcept {
+  return ends_with(name, "__in");
+}
+
+// The bounds of a range, or null. A list is read at once, for it may change.
+PyRef bounds_of(PyObject* container, PyObject* name) {
+  if (!PyTuple_CheckExact(container) && !PyList_CheckExact(container)) return PyRef();
+  if (PySequence_Fast_GET_SIZE(container) != 2 || !ends_with(name, "__range")) return PyRef();
+  PyRef both = PyRef::steal(PySequence_Tuple(container));
+  if (!both || PyTuple_GET_SIZE(both.get()) != 2) return PyRef();
+  return both;
+}
+
+bool hash_bounds(PyObject* container, const PyRef& both, std::uint64_t& hash) {
+  mix(hash, static_cast<std::uint64_t>(ValueKind::bounds) ^ address(Py_TYPE(container)));
+  for (Py_ssize_t i = 0; i < 2; ++i) {
+    const ValueKind kind = plain_kind(PyTuple_GET_ITEM(both.get(), i));
+    if (kind == ValueKind::refused) return false;
+    mix(hash, static_cast<std::uint64_t>(kind));
+  }
+  return true;
 }
 
 bool is_instance(PyObject* value) noexcept {
@@ -168,7 +192,8 @@ bool hash_argument(PyObject* value, PyObject* name, Taking taking, std::uint64_t
     return true;
   }
   if (is_container(value)) {
-    if (!asks_for_members(name)) return false;
+    if (const PyRef both = bounds_of(value, name)) return hash_bounds(value, both, hash);
+    if (PyErr_Occurred() != nullptr || !asks_for_members(name)) return refuse();
     // What is in it decides too; that is found out when it's matched.
     mix(hash, static_cast<std::uint64_t>(ValueKind::members));
     return true;
@@ -206,6 +231,16 @@ Argument make_argument(PyObject* value, PyObject* name, Taking taking, PyObject*
   argument.kind = plain_kind(value);
   if (argument.kind != ValueKind::refused) return argument;
   if (is_container(value)) {
+    if (const PyRef both = bounds_of(value, name)) {
+      argument.what = PyRef::borrow(reinterpret_cast<PyObject*>(Py_TYPE(value)));
+      for (Py_ssize_t i = 0; i < 2; ++i) {
+        argument.leaves.emplace_back();
+        argument.leaves.back().kind = plain_kind(PyTuple_GET_ITEM(both.get(), i));
+        if (argument.leaves.back().kind == ValueKind::refused) return argument;
+      }
+      argument.kind = ValueKind::bounds;
+      return argument;
+    }
     if (asks_for_members(name) && members_of(value, argument.member)) argument.kind = ValueKind::members;
     PyErr_Clear();
     return argument;
@@ -257,6 +292,18 @@ bool take(const Argument& argument, PyObject* value, Taking taking, Values& valu
       values.push_back(std::move(members));
       return true;
     }
+    case ValueKind::bounds: {
+      if (reinterpret_cast<PyObject*>(Py_TYPE(value)) != argument.what.get()) return false;
+      const PyRef both = PyRef::steal(PySequence_Tuple(value));
+      if (!both || PyTuple_GET_SIZE(both.get()) != 2) return refuse();
+      for (std::size_t i = 0; i < 2; ++i) {
+        if (!take(argument.leaves[i], PyTuple_GET_ITEM(both.get(), static_cast<Py_ssize_t>(i)), taking,
+                  values)) {
+          return false;
+        }
+      }
+      return true;
+    }
     case ValueKind::instance: {
       if (reinterpret_cast<PyObject*>(Py_TYPE(value)) != argument.what.get()) return false;
       if (!taking.late) {
@@ -295,7 +342,7 @@ std::size_t values_of(const Argument& argument, Taking taking) noexcept {
     return 0;
   }
   if (argument.kind == ValueKind::instance) return taking.late ? 1 : 2;
-  if (argument.kind != ValueKind::tree) return 1;
+  if (argument.kind != ValueKind::tree && argument.kind != ValueKind::bounds) return 1;
   std::size_t count = 0;
   for (const Argument& leaf : argument.leaves) count += values_of(leaf, taking);
   return count;
@@ -322,6 +369,12 @@ PyRef give_back(const Argument& argument, Taking taking, PyObject* const*& next)
       if (!names || !nothing || PyDict_SetItem(names.get(), argument.attribute.get(), key) < 0)
         return PyRef();
       return PyRef::steal(PyObject_Call(argument.what.get(), nothing.get(), names.get()));
+    }
+    case ValueKind::bounds: {
+      PyRef both = PyRef::steal(PyTuple_Pack(2, next[0], next[1]));
+      next += 2;
+      if (!both || argument.what.get() == reinterpret_cast<PyObject*>(&PyTuple_Type)) return both;
+      return PyRef::steal(PySequence_List(both.get()));
     }
     case ValueKind::tree: {
       const PyRef names = PyRef::steal(PyDict_New());

@@ -29,19 +29,20 @@ enum class ValueKind : std::uint8_t {
   duration,
   instance,   // of a model, for its primary key
   members,    // of an IN: one value, the tuple of them
+  bounds,     // of a range: the tuple or list of two values
   tree,       // a Q of plain pairs, joined by AND
   aggregate,  // a constant: a function of one column
 };
 
 struct Argument {
   ValueKind kind = ValueKind::refused;
-  PyRef what;                               // the constant; the instance's or aggregate's class; the class Q
+  PyRef what;                               // the constant; the instance's, aggregate's or bounds' class
   ValueKind member = ValueKind::refused;    // of what kind members are
   PyRef attribute;                          // of an instance: where its primary key is
   ValueKind key_kind = ValueKind::refused;  // and of what kind that is
   std::vector<PyRef> names;                 // of a tree; an aggregate's column
   bool distinct = false;                    // of an aggregate
-  std::vector<Argument> leaves;             // of a tree
+  std::vector<Argument> leaves;             // of a tree; of bounds, two
 };
 
 // How the arguments of a method are to be taken.
@@ -66,7 +67,7 @@ void set_value_classes(PyRef model, PyRef tree, PyRef key_name);
 // Null: refused (an error may be set).
 PyRef members_of(PyObject* container, ValueKind& kind);
 
-// Of a value that stands alone: never members, tree or instance.
+// Of a value that stands alone: never members, bounds, tree or instance.
 ValueKind plain_kind(PyObject* value) noexcept;
 
 // Mixes what the shape is to know of `value`, given under `name` (null: by position), into `hash`. False:

@@ -186,10 +186,10 @@ class Lesson:
         return plan
 
     def _compile_corner(self, values: tuple[Any, ...]) -> Compiled | None:
-        """None: Django asks nothing, for a number that the column can't have."""
+        """None: Django asks nothing, or complains, for a number that the column can't have."""
         try:
             return self.compile(values)
-        except EmptyResultSet:
+        except (EmptyResultSet, ArithmeticError):
             return None
 
     def _base(self, values: tuple[Any, ...]) -> Any:
@@ -246,9 +246,9 @@ class Lesson:
             return False
 
 
-#: Ends of the ranges that columns of integers have, the widest first.
-_MOST = (2**63 - 1, 2**31 - 1, 2**15 - 1)
-_LEAST = (-(2**63), -(2**31), -(2**15), 0)
+#: Ends of the ranges that columns of numbers have, the widest first.
+_MOST = (2**63 - 1, 2**31 - 1, 10**8 - 1, 10**6 - 1, 2**15 - 1)
+_LEAST = (-(2**63), -(2**31), -(10**8), -(10**6), -(2**15), 0)
 #: Of values' positions the least and the most.
 Bounds = Dict[int, Tuple[int, int]]
 

@@ -8,9 +8,10 @@ whatever doesn't is left to Django. What is found is judged by the keys that com
 from __future__ import annotations
 
 import datetime
-import decimal
 import functools
 from typing import Any, Callable, Iterator, NamedTuple
+
+from django.db.models import DecimalField
 
 from .. import _engine
 from .probes import Kind
@@ -133,9 +134,12 @@ def _candidates(kind: Kind, models: Any, text_check: Any) -> Iterator[Recipe]:
         yield Recipe(b"", convert=_hexadecimal)
     elif name in _ADAPTED:
         yield Recipe(b"", convert=functools.partial(_adapted, _ADAPTED[name]))
-    elif name == "decimal":
-        for digits, places in _decimal_fields(models):
-            yield Recipe(b"", convert=functools.partial(_adapted_decimal, digits, places))
+    elif name in ("integer", "real", "decimal"):
+        for field in _decimal_fields(models):
+            yield Recipe(b"", convert=functools.partial(_decimal, field))
+        if name == "integer":
+            yield Recipe(b"", convert=_real)
+            yield Recipe(b"", convert=_text)
     elif name == "duration":
         yield Recipe(b"", convert=_microseconds)
 
@@ -167,19 +171,29 @@ def _adapted(method: str, value: Any, connection: Any) -> Any:
     return getattr(connection.ops, method)(value)
 
 
-def _adapted_decimal(digits: int, places: int, value: decimal.Decimal, connection: Any) -> Any:
-    return connection.ops.adapt_decimalfield_value(value, digits, places)
+def _decimal(field: Any, value: Any, connection: Any) -> Any:
+    """As DecimalField.get_db_prep_value() does it, which reads numbers of any class."""
+    number = field.to_python(value)
+    return connection.ops.adapt_decimalfield_value(number, field.max_digits, field.decimal_places)
+
+
+def _real(value: int, connection: Any) -> float:
+    return float(value)
+
+
+def _text(value: int, connection: Any) -> str:
+    return str(value)
 
 
 def _microseconds(value: datetime.timedelta, connection: Any) -> int:
     return value // datetime.timedelta(microseconds=1)
 
 
-def _decimal_fields(models: Any) -> set[tuple[int, int]]:
-    return {
-        (field.max_digits, field.decimal_places)
-        for model in models
-        for field in model._meta.concrete_fields
-        if getattr(field, "max_digits", None) is not None
-        and getattr(field, "decimal_places", None) is not None
-    }
+def _decimal_fields(models: Any) -> Iterator[Any]:
+    """One of Django's own for each number of digits and places."""
+    found = {}
+    for model in models:
+        for field in model._meta.concrete_fields:
+            if type(field) is DecimalField:
+                found[field.max_digits, field.decimal_places] = field
+    yield from found.values()
