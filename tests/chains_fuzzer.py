@@ -31,6 +31,19 @@ VALUES: list[Any] = [
     None,
     "",
     "5",
+    "12",
+    "-3",
+    "0",
+    "2147483648",
+    "99999999999999999999",
+    "007",
+    "-0",
+    " 5",
+    "1.5",
+    "00000000-0000-0000-0000-000000000007",
+    "00000000-0000-0000-0000-00000000000e",
+    "00000000-0000-0000-0000-00000000000E",
+    "00000000000000000000000000000007",
     "a",
     "a%b_c\\",
     "ä中",
@@ -59,6 +72,17 @@ VALUES: list[Any] = [
     {3, 1, 2},
     [1, "a"],
     (1, 5),
+    (2**40, 3),
+    [7, 9],
+    ("1", "12"),
+    ["3", "40"],
+    ("a", "b"),
+    ("0", "b"),
+    (decimal.Decimal("1.5"), 7),
+    (decimal.Decimal("0.25"), decimal.Decimal(9)),
+    (1.5, decimal.Decimal("NaN")),
+    (datetime.date(2024, 2, 29), datetime.date(2025, 1, 1)),
+    (datetime.datetime(2024, 1, 1, 12, tzinfo=UTC), datetime.datetime(2025, 1, 1, 12, tzinfo=UTC)),
     [True],
     {"a": 1},
 ]
@@ -196,7 +220,16 @@ def _another(rng: random.Random, value: Any, turn: int) -> Any:
     if turn == 0:
         return value
     alike = [other for other in VALUES if type(other) is type(value)]
+    if rng.random() < 0.7:
+        alike = [other for other in alike if _form(other) == _form(value)]
     return rng.choice(alike)
+
+
+def _form(value: Any) -> Any:
+    """What plans tell apart among values of a class, roughly."""
+    if isinstance(value, str):
+        return len(value) if len(value) > 30 else value.lstrip("-").isdigit()
+    return [type(one) for one in value] if isinstance(value, (list, tuple)) else None
 
 
 if __name__ == "__main__":

@@ -23,9 +23,10 @@ constexpr const char* kMethods[] = {"filter",      "exclude",        "order_by",
                                     "all",         "select_related", "only",      "defer",   "values",
                                     "values_list", "__getitem__",    "get",       "count",   "exists",
                                     "first",       "last",           "aggregate", ""};
-constexpr const char* kKinds[] = {
-    "refused",        "constant",       "integer", "text",     "real",     "decimal", "uuid", "date",
-    "naive_datetime", "aware_datetime", "time",    "duration", "instance", "members", "bounds", "tree", "aggregate"};
+constexpr const char* kKinds[] = {"refused",        "constant",       "integer", "text",     "numeral",
+                                  "uuid_text",      "real",           "decimal", "uuid",     "date",
+                                  "naive_datetime", "aware_datetime", "time",    "duration", "instance",
+                                  "members",        "bounds",         "tree",    "aggregate"};
 
 nb::object given(PyRef object) {
   if (!object) {

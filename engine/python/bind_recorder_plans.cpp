@@ -20,7 +20,7 @@ namespace {
 
 void add_parameter(Plan& plan, std::size_t value, nb::bytes head, nb::handle key_attribute,
                    std::optional<std::int64_t> least, std::optional<std::int64_t> most, nb::handle before,
-                   nb::handle after, nb::handle convert, bool is_members, nb::handle wrap) {
+                   nb::handle after, nb::handle convert, bool is_members, nb::handle wrap, bool is_numeral) {
   Parameter parameter;
   parameter.is_constant = false;
   parameter.value = value;
@@ -33,6 +33,8 @@ void add_parameter(Plan& plan, std::size_t value, nb::bytes head, nb::handle key
   parameter.after = owned_or_null(after);
   parameter.convert = owned_or_null(convert);
   parameter.wrap = owned_or_null(wrap);
+  parameter.is_numeral = is_numeral;
+  if (is_numeral && (!least || !most)) throw nb::value_error("a numeral's integer has bounds");
   plan.parameters.push_back(std::move(parameter));
 }
 
@@ -186,12 +188,13 @@ void register_all(nb::module_& module) {
       .def("add_parameter", &add_parameter, "value"_a, "head"_a, "key_attribute"_a.none() = nb::none(),
            "least"_a = nb::none(), "most"_a = nb::none(), "before"_a.none() = nb::none(),
            "after"_a.none() = nb::none(), "convert"_a.none() = nb::none(), "is_members"_a = false,
-           "wrap"_a.none() = nb::none(),
+           "wrap"_a.none() = nb::none(), "is_numeral"_a = false,
            nb::sig("def add_parameter(self, value: int, head: bytes, key_attribute: str | None = None, "
                    "least: int | None "
                    "= None, "
                    "most: int | None = None, before: str | None = None, after: str | None = None, convert: "
-                   "typing.Any = None, is_members: bool = False, wrap: typing.Any = None) -> None"))
+                   "typing.Any = None, is_members: bool = False, wrap: typing.Any = None, is_numeral: bool = "
+                   "False) -> None"))
       .def(
           "add_gap",
           [](Plan& self, std::size_t value, std::optional<std::size_t> less, bool is_members) {

@@ -19,6 +19,11 @@ bool is_within(const Parameter& parameter, PyObject* value) {
 
 // The parameter that Django would make of the value. Null without an error: not by this plan.
 PyRef parameter_of(const Parameter& parameter, PyObject* value, PyObject* connection) {
+  if (parameter.is_numeral) {
+    PyRef number = PyRef::steal(PyLong_FromUnicodeObject(value, 10));
+    if (!number) PyErr_Clear();
+    return number && is_within(parameter, number.get()) ? std::move(number) : PyRef();
+  }
   if (parameter.least && !is_within(parameter, value)) return PyRef();
   if (parameter.convert) {
     PyRef made =

@@ -30,6 +30,7 @@ struct Parameter {
   std::size_t value = 0;                    // its place among the chain's values
   bool is_members = false;                  // each of the value's members is one
   PyRef key_attribute;                      // the value is an instance, whose key is wanted
+  bool is_numeral = false;                  // the value is text that is read as an integer
   std::optional<std::int64_t> least, most;  // of an integer: outside of these the SQL is another
   PyRef before, after;                      // text: what stands around it
   PyRef convert;                            // convert(value, connection), or null

@@ -1,5 +1,6 @@
 #include "recorder_value.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <string_view>
 
@@ -72,6 +73,42 @@ bool hash_bounds(PyObject* container, const PyRef& both, std::uint64_t& hash) {
   return true;
 }
 
+bool is_text(ValueKind kind) noexcept {
+  return kind == ValueKind::text || kind == ValueKind::numeral || kind == ValueKind::uuid_text;
+}
+
+bool is_digit(char one) noexcept {
+  return one >= '0' && one <= '9';
+}
+
+bool is_numeral(std::string_view text) noexcept {
+  if (text == "0") return true;
+  if (text.front() == '-') text.remove_prefix(1);
+  return !text.empty() && text.size() <= 18 && text.front() != '0' &&
+         std::all_of(text.begin(), text.end(), is_digit);
+}
+
+bool is_uuid(std::string_view text) noexcept {
+  if (text.size() != 36) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (i == 8 || i == 13 || i == 18 || i == 23) {
+      if (text[i] != '-') return false;
+    } else if (!is_digit(text[i]) && (text[i] < 'a' || text[i] > 'f')) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Numbers and UUIDs come as text out of addresses and forms, and columns of such read them.
+ValueKind kind_of_text(PyObject* text) noexcept {
+  if (!PyUnicode_IS_COMPACT_ASCII(text) || PyUnicode_GET_LENGTH(text) == 0) return ValueKind::text;
+  const std::string_view words(reinterpret_cast<const char*>(PyUnicode_1BYTE_DATA(text)),
+                               static_cast<std::size_t>(PyUnicode_GET_LENGTH(text)));
+  if (is_numeral(words)) return ValueKind::numeral;
+  return is_uuid(words) ? ValueKind::uuid_text : ValueKind::text;
+}
+
 bool is_instance(PyObject* value) noexcept {
   return classes.model && PyObject_TypeCheck(value, reinterpret_cast<PyTypeObject*>(classes.model.get()));
 }
@@ -120,9 +157,12 @@ PyRef members_of(PyObject* container, ValueKind& kind) {
   const Py_ssize_t size = PyTuple_GET_SIZE(all.get());
   if (size == 0 || static_cast<std::size_t>(size) > kMostMembers) return PyRef();
   kind = plain_kind(PyTuple_GET_ITEM(all.get(), 0));
-  if (kind != ValueKind::integer && kind != ValueKind::text && kind != ValueKind::uuid) return PyRef();
+  if (kind != ValueKind::integer && kind != ValueKind::uuid && !is_text(kind)) return PyRef();
   for (Py_ssize_t i = 1; i < size; ++i) {
-    if (plain_kind(PyTuple_GET_ITEM(all.get(), i)) != kind) return PyRef();
+    const ValueKind other = plain_kind(PyTuple_GET_ITEM(all.get(), i));
+    if (other == kind) continue;
+    if (!is_text(kind) || !is_text(other)) return PyRef();
+    kind = ValueKind::text;
   }
   const PyRef once = PyRef::steal(PyDict_New());
   for (Py_ssize_t i = 0; once && i < size; ++i) {
@@ -151,8 +191,13 @@ void set_value_classes(PyRef model, PyRef tree, PyRef key_name) {
 
 ValueKind plain_kind(PyObject* value) noexcept {
   PyTypeObject* type = Py_TYPE(value);
-  if (type == &PyLong_Type) return ValueKind::integer;
-  if (type == &PyUnicode_Type) return ValueKind::text;
+  if (type == &PyLong_Type) {
+    // Larger ones are refused by some fields (a float's), at once.
+    int overflow = 0;
+    PyLong_AsLongLongAndOverflow(value, &overflow);
+    return overflow == 0 ? ValueKind::integer : ValueKind::refused;
+  }
+  if (type == &PyUnicode_Type) return kind_of_text(value);
   if (type == &PyFloat_Type) {
     return std::isfinite(PyFloat_AS_DOUBLE(value)) ? ValueKind::real : ValueKind::refused;
   }

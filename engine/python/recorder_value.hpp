@@ -19,6 +19,8 @@ enum class ValueKind : std::uint8_t {
   constant,
   integer,
   text,
+  numeral,    // text that is an integer as Python writes it, of up to 18 digits
+  uuid_text,  // text that is a UUID as Python writes it
   real,
   decimal,
   uuid,
@@ -63,7 +65,8 @@ bool init_recorder_values();
 // key where an instance may stand for it, or None.
 void set_value_classes(PyRef model, PyRef tree, PyRef key_name);
 
-// The members of a list, tuple or set in their order, each once, as Django's own set of them; and their kind.
+// The members of a list, tuple or set in their order, each once, as Django's own set of them; and their kind,
+// which is text for different kinds of text.
 // Null: refused (an error may be set).
 PyRef members_of(PyObject* container, ValueKind& kind);
 

@@ -234,8 +234,10 @@ class Lesson:
             kind = self.kinds[position]
             if kind[0] == "instance":
                 values[position] = values_to_try.stand_in(values[position], str(kind[3]), number)
+            elif kind[0] == "members":
+                values[position] = (str(number) if kind[2] == "numeral" else number,)
             else:
-                values[position] = (number,) if kind[0] == "members" else number
+                values[position] = str(number) if kind[0] == "numeral" else number
             following = self.kinds[position + 1] if position + 1 < len(self.kinds) else None
             if following is not None and following[0] == "instance" and not following[4]:
                 instance = values_to_try.stand_in(actual[position + 1], str(following[3]), number)
@@ -405,7 +407,7 @@ class _Finder:
         integers = {
             recipe.value: None
             for recipe in found
-            if recipe.value is not None and type(_own(recipe, kinds, values)) is int
+            if recipe.is_numeral or (recipe.value is not None and type(_own(recipe, kinds, values)) is int)
         }
         bounds = self.lesson.bounds(integers, values, compiled.sql, self.wrapper) if integers else {}
         for recipe, parameter in zip(found, compiled.params):
@@ -453,6 +455,7 @@ def _add(plan: _engine.Plan, recipe: Recipe, parameter: Any, kinds: Any, bounds:
         recipe.is_members,
         # psycopg's wrapper of a number; whether it makes the same is seen when all is compared.
         None if type(parameter).__module__ in _PLAIN else type(parameter),
+        recipe.is_numeral,
     )
 
 

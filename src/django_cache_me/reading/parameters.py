@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import uuid
 from typing import Any, Callable, Iterator, NamedTuple
 
 from django.db.models import DecimalField
@@ -30,6 +31,8 @@ class Recipe(NamedTuple):
     convert: Convert | None = None
     #: The value's members are parameters each.
     is_members: bool = False
+    #: The value is text that is read as an integer.
+    is_numeral: bool = False
 
 
 class Unlearnable(Exception):
@@ -108,6 +111,8 @@ def _head(
 
 def made_of(recipe: Recipe, value: Any, connection: Any) -> Any:
     """The parameter as the engine makes it."""
+    if recipe.is_numeral:
+        return int(value)
     if recipe.convert is not None:
         return recipe.convert(value, connection)
     if recipe.before is not None or recipe.after is not None:
@@ -123,23 +128,30 @@ def _candidates(kind: Kind, models: Any, text_check: Any) -> Iterator[Recipe]:
         return
     if name == "members":
         name = kind[2]
-    if name == "text" and text_check is not None:
+    is_text = name in ("text", "numeral", "uuid_text")
+    if is_text and text_check is not None:
         yield Recipe(b"", convert=functools.partial(_checked_text, text_check))
     else:
         yield Recipe(b"")
-    if name == "text":
+    if name == "numeral":
+        yield Recipe(b"", is_numeral=True)
+    if name == "uuid_text":
+        yield Recipe(b"", convert=_uuid)
+        yield Recipe(b"", convert=_hexadecimal_of_text)
+    if is_text:
         for before, after in (("%", "%"), ("", "%"), ("%", ""), ("", "")):
             yield Recipe(b"", convert=functools.partial(_pattern, before, after, text_check))
     elif name == "uuid":
         yield Recipe(b"", convert=_hexadecimal)
     elif name in _ADAPTED:
         yield Recipe(b"", convert=functools.partial(_adapted, _ADAPTED[name]))
-    elif name in ("integer", "real", "decimal"):
+    if name in ("integer", "real", "decimal", "numeral"):
         for field in _decimal_fields(models):
             yield Recipe(b"", convert=functools.partial(_decimal, field))
-        if name == "integer":
-            yield Recipe(b"", convert=_real)
-            yield Recipe(b"", convert=_text)
+    if name in ("integer", "numeral"):
+        yield Recipe(b"", convert=_real)
+    if name == "integer":
+        yield Recipe(b"", convert=_text)
     elif name == "duration":
         yield Recipe(b"", convert=_microseconds)
 
@@ -177,7 +189,15 @@ def _decimal(field: Any, value: Any, connection: Any) -> Any:
     return connection.ops.adapt_decimalfield_value(number, field.max_digits, field.decimal_places)
 
 
-def _real(value: int, connection: Any) -> float:
+def _uuid(value: str, connection: Any) -> uuid.UUID:
+    return uuid.UUID(value)
+
+
+def _hexadecimal_of_text(value: str, connection: Any) -> str:
+    return value.replace("-", "")
+
+
+def _real(value: Any, connection: Any) -> float:
     return float(value)
 
 

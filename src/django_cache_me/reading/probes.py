@@ -14,6 +14,8 @@ Values = Tuple[Any, ...]
 _CORNERS: dict[str, list[Any]] = {
     "integer": [0, -3, 2**40 + 7],
     "text": ["", "a%b_c\\d'\"", "\u00e4\u4e2d"],
+    "numeral": ["0", "-3", str(2**40 + 7)],
+    "uuid_text": [str(uuid.UUID(int=number)) for number in (0, 2**128 - 1, 5)],
     "real": [0.0, -1.5, 1e30],
     "decimal": [decimal.Decimal(0), decimal.Decimal("-1.50"), decimal.Decimal("12345678.9")],
     "uuid": [uuid.UUID(int=0), uuid.UUID(int=2**128 - 1), uuid.UUID(int=5)],
@@ -35,6 +37,10 @@ def _one(kind: str, number: int, actual: Any) -> Any:
         return 1009 + 2 * number
     if kind == "text":
         return f"Qz%{number}_\\x"
+    if kind == "numeral":
+        return str(1009 + 2 * number)
+    if kind == "uuid_text":
+        return str(uuid.UUID(int=2**100 + number))
     if kind == "real":
         return 1009.25 + number
     if kind == "decimal":
