@@ -407,7 +407,7 @@ class _Finder:
         integers = {
             recipe.value: None
             for recipe in found
-            if recipe.is_numeral or (recipe.value is not None and type(_own(recipe, kinds, values)) is int)
+            if recipe.value is not None and (recipe.is_numeral or type(_own(recipe, kinds, values)) is int)
         }
         bounds = self.lesson.bounds(integers, values, compiled.sql, self.wrapper) if integers else {}
         for recipe, parameter in zip(found, compiled.params):
