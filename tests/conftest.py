@@ -25,6 +25,7 @@ collect_ignore = (
         "test_chains_fuzz.py",
         "test_forward_access.py",
         "test_planned_misses.py",
+        "test_plans_of_values.py",
         "test_prefetches.py",
     ]
     if os.environ.get("CACHE_ME_TEST_NO_CHAINS")

@@ -3,6 +3,7 @@
 
 #include "bindings.hpp"
 #include "observed_cursor.hpp"
+#include "slots.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -15,6 +16,14 @@ void register_observed_cursor(nb::module_& module) {
       "install_cursors",
       [](nb::dict parts) {
         CursorFace& face = cursor_face();
+        auto* const states = reinterpret_cast<PyTypeObject*>(parts["state"].ptr());
+        face.state_class = owned(parts["state"]);
+        face.written = slot_of(states, "written");
+        face.unfinished_cursors = slot_of(states, "unfinished_cursors");
+        face.snapshot_exists = slot_of(states, "snapshot_exists");
+        if (face.written == 0 || face.unfinished_cursors == 0 || face.snapshot_exists == 0) {
+          throw nb::type_error("a connection's state has these in __slots__");
+        }
         face.execute = owned(parts["execute"]);
         face.executemany = owned(parts["executemany"]);
         face.drain = owned(parts["drain"]);

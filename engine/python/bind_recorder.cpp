@@ -11,6 +11,7 @@
 #include "recorder_aggregate.hpp"
 #include "recorder_ground.hpp"
 #include "recorder_method.hpp"
+#include "recorder_query.hpp"
 #include "recorder_prefetch.hpp"
 
 namespace nb = nanobind;
@@ -162,6 +163,7 @@ void install(nb::dict parts, nb::list attributes, nb::handle default_mode) {
   face.getattribute = part("getattribute");
   face.plainness = part("plainness");
   face.aside = part("aside");
+  face.others = part("others");
   face.running_loop = part("running_loop");
   face.connections = part("connections");
   face.thread_local_connections = part_or_null("thread_local_connections");
@@ -348,7 +350,7 @@ void register_recorder(nb::module_& module) {
 
   if (!init_recorder_values() || !init_recorder_aggregates() || !init_recorder_prefetch() ||
       !init_recorder_attributes() || !init_chains() || !init_recorder_ground() || !init_recorder() ||
-      !init_recorded_methods()) {
+      !init_recorded_methods() || !init_recorder_query()) {
     throw nb::python_error();
   }
   register_recorder_plans(module);
@@ -392,6 +394,9 @@ void register_recorder(nb::module_& module) {
   module.def(
       "query_attribute", [] { return given(make_query_attribute()); },
       nb::sig("def query_attribute() -> typing.Any"));
+  module.def(
+      "query_property", [](nb::handle djangos) { return given(make_query_property(djangos.ptr())); },
+      "djangos"_a, nb::sig("def query_property(djangos: typing.Any) -> typing.Any"));
   module.def(
       "root_chain",
       [](nb::handle model) {

@@ -6,6 +6,7 @@
 #include "compat.hpp"
 #include "cursor_fields.hpp"
 #include "interned.hpp"
+#include "slots.hpp"
 
 namespace cache_me::python {
 namespace {
@@ -19,9 +20,6 @@ struct Names {
   PyObject* description = nullptr;
   PyObject* rowcount = nullptr;
   PyObject* autocommit = nullptr;
-  PyObject* written = nullptr;
-  PyObject* snapshot_exists = nullptr;
-  PyObject* unfinished_cursors = nullptr;
 };
 Names names;  // interned; kept until the process ends
 
@@ -70,11 +68,11 @@ bool tell(const PyRef& function, PyObject* self) {
 }
 
 bool count_unfinished(Cursor* cursor, bool more) {
-  const PyRef before = PyRef::steal(PyObject_GetAttr(cursor->state, names.unfinished_cursors));
-  if (!before) return false;
-  const PyRef one = PyRef::steal(PyLong_FromLong(more ? 1 : -1));
-  const PyRef after = one ? PyRef::steal(PyNumber_Add(before.get(), one.get())) : PyRef();
-  if (!after || PyObject_SetAttr(cursor->state, names.unfinished_cursors, after.get()) < 0) return false;
+  PyObject* const before = *slot_at(cursor->state, cursor_face().unfinished_cursors);
+  const long number = before == nullptr ? 0 : PyLong_AsLong(before);
+  PyRef after = PyRef::steal(PyLong_FromLong(number + (more ? 1 : -1)));
+  if (!after) return false;
+  replace_slot(cursor->state, cursor_face().unfinished_cursors, std::move(after));
   cursor->unfinished = more ? 1 : 0;
   return true;
 }
@@ -108,10 +106,10 @@ void aside(Function function) {
 // that has yet to be told.
 bool is_at_rest(Cursor* cursor) {
   if (!only_reads(cursor)) return false;
-  const PyRef written = PyRef::steal(PyObject_GetAttr(cursor->state, names.written));
-  if (!written || !is_nothing(written.get())) return false;
-  const PyRef autocommit = PyRef::steal(PyObject_GetAttr(cursor->wrapper, names.autocommit));
-  return autocommit.get() == Py_True;
+  if (!is_nothing(*slot_at(cursor->state, cursor_face().written))) return false;
+  const PyRef own = PyRef::steal(PyObject_GenericGetDict(cursor->wrapper, nullptr));
+  PyObject* const autocommit = own ? PyDict_GetItemWithError(own.get(), names.autocommit) : nullptr;
+  return autocommit == Py_True;
 }
 
 // Whether executing this text makes a snapshot, borrowed; null (maybe with an error): it isn't to be executed
@@ -122,7 +120,11 @@ PyObject* plain_read(Cursor* cursor, PyObject* const* args, Py_ssize_t count, Py
       !PyDict_CheckExact(cursor->observer->plain_reads)) {
     return nullptr;
   }
-  PyObject* makes_snapshot = PyDict_GetItemWithError(cursor->observer->plain_reads, args[0]);
+  PyObject* makes_snapshot = cursor->observer->known->find(args[0]);
+  if (makes_snapshot == nullptr) {
+    makes_snapshot = PyDict_GetItemWithError(cursor->observer->plain_reads, args[0]);
+    if (makes_snapshot != nullptr) cursor->observer->known->add(args[0], makes_snapshot);
+  }
   return makes_snapshot != nullptr && is_at_rest(cursor) ? makes_snapshot : nullptr;
 }
 
@@ -131,11 +133,8 @@ PyObject* read(PyObject* self, PyObject* const* args, Py_ssize_t count, bool mak
   if (cursor->unfinished != 0 && !count_unfinished(cursor, false)) return nullptr;
   PyRef result = call_driver(cursor, names.execute, args, count);
   if (!result) return nullptr;
-  if (makes_snapshot) {
-    const PyRef exists = PyRef::steal(PyObject_GetAttr(cursor->state, names.snapshot_exists));
-    if (!exists) return nullptr;
-    if (exists.get() != Py_True && PyObject_SetAttr(cursor->state, names.snapshot_exists, Py_True) < 0)
-      return nullptr;
+  if (makes_snapshot && *slot_at(cursor->state, cursor_face().snapshot_exists) != Py_True) {
+    replace_slot(cursor->state, cursor_face().snapshot_exists, PyRef::borrow(Py_True));
   }
   if (cursor->observer->lasting) {
     const PyRef description = PyRef::steal(PyObject_GetAttr(cursor->cursor, names.description));
@@ -282,7 +281,12 @@ PyObject* get_class(PyObject* self, void*) {  // isinstance(cursor.cursor, sqlit
 }
 
 PyObject* get_attribute(PyObject* self, PyObject* name) {
-  if (_PyType_Lookup(Py_TYPE(self), name) != nullptr) return PyObject_GenericGetAttr(self, name);
+  // Its own are methods and getters all, of a class that nobody changes.
+  if (PyObject* own = _PyType_Lookup(Py_TYPE(self), name)) {
+    const descrgetfunc get = Py_TYPE(own)->tp_descr_get;
+    return get == nullptr ? PyObject_GenericGetAttr(self, name)
+                          : get(own, self, reinterpret_cast<PyObject*>(Py_TYPE(self)));
+  }
   PyRef attribute = PyRef::steal(PyObject_GetAttr(of(self)->cursor, name));
   if (!attribute || PyCallable_Check(attribute.get()) == 0) return attribute.release();
   const int is_harmless = PySet_Contains(cursor_face().harmless.get(), name);
@@ -359,6 +363,10 @@ PyObject* observe(PyObject* self, PyObject* const* args, std::size_t flags, PyOb
     PyErr_SetString(PyExc_TypeError, "observe(wrapper, state, cursor)");
     return nullptr;
   }
+  if (reinterpret_cast<PyObject*>(Py_TYPE(args[1])) != cursor_face().state_class.get()) {
+    PyErr_SetString(PyExc_TypeError, "the state of a connection is expected");
+    return nullptr;
+  }
   auto* made = PyObject_GC_New(Cursor, &cursor_type);
   if (made == nullptr) return nullptr;
   for (int i = 0; i < 3; ++i) Py_INCREF(args[i]);
@@ -379,6 +387,7 @@ void dealloc_observer(PyObject* self) {
   auto* observer = reinterpret_cast<Observer*>(self);
   Py_XDECREF(observer->driver);
   Py_XDECREF(observer->plain_reads);
+  delete observer->known;
   PyObject_Free(self);
 }
 
@@ -395,6 +404,7 @@ PyRef make_observer(PyRef driver, PyRef plain_reads, bool lasting) {
   made->vectorcall = observe;
   made->driver = driver.release();
   made->plain_reads = plain_reads.release();
+  made->known = new KnownTexts;
   made->lasting = lasting;
   return PyRef::steal(reinterpret_cast<PyObject*>(made));
 }
@@ -427,9 +437,7 @@ bool init_observed_cursors() {
          intern(names.execute, "execute") && intern(names.fetchone, "fetchone") &&
          intern(names.fetchmany, "fetchmany") && intern(names.fetchall, "fetchall") &&
          intern(names.close, "close") && intern(names.description, "description") &&
-         intern(names.rowcount, "rowcount") && intern(names.autocommit, "autocommit") &&
-         intern(names.written, "written") && intern(names.snapshot_exists, "snapshot_exists") &&
-         intern(names.unfinished_cursors, "unfinished_cursors");
+         intern(names.rowcount, "rowcount") && intern(names.autocommit, "autocommit");
 }
 
 }  // namespace cache_me::python

@@ -27,6 +27,8 @@ struct CursorFace {
   PyRef dropped;      // dropped(fields): nobody has the cursor any more, and its work isn't ended
   PyRef driver_call;  // driver_call(fields, attribute, name): a method of the driver's own
   PyRef harmless;     // frozenset of names of the driver's methods that execute nothing
+  PyRef state_class;  // ConnectionState, and where its instances have these slots
+  Py_ssize_t written = 0, unfinished_cursors = 0, snapshot_exists = 0;
 };
 
 CursorFace& cursor_face();

@@ -31,6 +31,23 @@ const Shape* recorded_shape(PyTypeObject* querysets) noexcept;
 // The same, made if need be. Null without an error: there are too many already.
 const Shape* need_recorded_shape(PyTypeObject* querysets, const std::vector<Attribute>& attributes);
 
+// What each call of a queryset's methods asks first, recorded or not; only if the values stand in place, and
+// only until other code has run.
+class Glance {
+ public:
+  enum What : std::size_t { chain, policy, query, deferred_filter, model, kCount };
+
+  explicit Glance(PyObject* queryset) noexcept;
+
+  explicit operator bool() const noexcept { return values_ != nullptr; }
+  // Borrowed; null: it has none of its own.
+  PyObject* at(What what) const noexcept { return values_[places_[what]]; }
+
+ private:
+  PyObject* const* values_ = nullptr;
+  const std::uint8_t* places_ = nullptr;
+};
+
 // All borrowed, and only until somebody changes them.
 class Attributes {
  public:

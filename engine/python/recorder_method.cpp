@@ -11,7 +11,6 @@ namespace {
 
 struct Names {
   PyObject* chain = nullptr;
-  PyObject* query = nullptr;
   PyObject* model = nullptr;
   PyObject* db = nullptr;
   PyObject* hints = nullptr;
@@ -84,11 +83,14 @@ std::vector<PyObject*> borrowed(const Values& values) {
 
 // Null without an error: it's for Django's own method to do.
 PyRef on_manager(RecordedMethod* method, PyObject* const* args, std::size_t count, PyObject* kwnames) {
-  PyTypeObject* querysets = queryset_class_of(Py_TYPE(args[0]));
-  if (querysets == nullptr) return PyRef();
   const Attributes manager(args[0]);
   PyObject* model = manager ? manager.get(names.model) : Py_None;
-  if (model == Py_None || manager.find(names.get_queryset) != nullptr ||
+  if (PySet_Contains(recorder().face.others.get(), model) != 0) {
+    PyErr_Clear();
+    return PyRef();
+  }
+  PyTypeObject* querysets = queryset_class_of(Py_TYPE(args[0]));
+  if (querysets == nullptr || model == Py_None || manager.find(names.get_queryset) != nullptr ||
       manager.find(names.queryset_class) != nullptr) {
     return PyRef();
   }
@@ -240,6 +242,7 @@ bool ends_of(PyObject* key, PyObject* ends[2]) {
 // Asked without its __dict__, which makes everything slower that is done with it later: QuerySet itself has
 // None by that name.
 bool has_no_chain(PyObject* queryset) noexcept {
+  if (const Glance glance(queryset); glance) return as_chain(glance.at(Glance::chain)) == nullptr;
   const PyRef chain = PyRef::steal(PyObject_GenericGetAttr(queryset, names.chain));
   if (!chain) PyErr_Clear();
   return as_chain(chain.get()) == nullptr;
@@ -248,7 +251,7 @@ bool has_no_chain(PyObject* queryset) noexcept {
 PyObject* on_queryset(RecordedMethod* method, PyObject* const* args, std::size_t flags, PyObject* kwnames) {
   const std::size_t count = static_cast<std::size_t>(PyVectorcall_NARGS(flags));
   PyObject* queryset = args[0];
-  if (recorded_shape(Py_TYPE(queryset)) == nullptr && has_no_chain(queryset))
+  if (has_no_chain(queryset))
     return call_original(method, args, flags, kwnames);
   Attributes attributes(queryset);
   const Chain* chain = attributes ? attributes.chain() : nullptr;
@@ -300,7 +303,19 @@ PyObject* vectorcall(PyObject* self, PyObject* const* args, std::size_t flags, P
 // Whether a queryset is Django's own in every respect: nothing is recorded of it, nothing asked of the cache,
 // and its model is one of `others`, if these are given. Its __dict__ is left alone.
 bool is_djangos(PyObject* queryset, PyObject* others) noexcept {
-  if (capture_depth() != 0 || !has_no_chain(queryset)) return false;
+  if (capture_depth() != 0) return false;
+  if (const Glance glance(queryset); glance) {
+    PyObject* const model = glance.at(Glance::model);
+    PyObject* const policy = glance.at(Glance::policy);
+    if (as_chain(glance.at(Glance::chain)) != nullptr || (policy != nullptr && policy != Py_None) ||
+        model == nullptr) {
+      return false;
+    }
+    const int found = others == nullptr ? 1 : PySet_Contains(others, model);
+    if (found < 0) PyErr_Clear();
+    return found == 1;
+  }
+  if (!has_no_chain(queryset)) return false;
   const PyRef policy = PyRef::steal(PyObject_GenericGetAttr(queryset, names.policy));
   bool found = policy.get() == Py_None;
   if (found && others != nullptr) {
@@ -369,30 +384,6 @@ PyGetSetDef attributes_of_methods[] = {
 };
 
 PyTypeObject method_type = compat::blank_type();
-
-// --- _query ---
-
-// Not a data descriptor: whoever has a Query has it in its __dict__, and this is asked by those alone that
-// have none.
-
-struct QueryAttribute {
-  PyObject_HEAD
-};
-
-PyObject* get_query(PyObject* self, PyObject* queryset, PyObject*) {
-  if (queryset == nullptr || queryset == Py_None) {
-    Py_INCREF(self);
-    return self;
-  }
-  const Attributes attributes(queryset);
-  if (attributes && attributes.chain() != nullptr) {
-    return PyObject_CallFunctionObjArgs(recorder().face.materialise.get(), queryset, nullptr);
-  }
-  PyErr_Format(PyExc_AttributeError, "'%.100s' object has no attribute '_query'", Py_TYPE(queryset)->tp_name);
-  return nullptr;
-}
-
-PyTypeObject query_type = compat::blank_type();
 
 }  // namespace
 
@@ -477,10 +468,6 @@ PyRef make_diverted_method(PyRef original, PyRef otherwise, PyRef others) {
   return made;
 }
 
-PyRef make_query_attribute() {
-  return PyRef::steal(reinterpret_cast<PyObject*>(PyObject_New(QueryAttribute, &query_type)));
-}
-
 bool init_recorded_methods() {
   method_type.tp_name = "django_cache_me._engine.RecordedMethod";
   method_type.tp_basicsize = sizeof(RecordedMethod);
@@ -496,13 +483,7 @@ bool init_recorded_methods() {
   method_type.tp_dealloc = dealloc;
   method_type.tp_methods = methods;
   method_type.tp_getset = attributes_of_methods;
-  query_type.tp_name = "django_cache_me._engine.QueryAttribute";
-  query_type.tp_basicsize = sizeof(QueryAttribute);
-  query_type.tp_flags = Py_TPFLAGS_DEFAULT;
-  query_type.tp_descr_get = get_query;
-  return PyType_Ready(&method_type) == 0 && PyType_Ready(&query_type) == 0 &&
-         intern(names.chain, "_cache_me_chain") && intern(names.query, "_query") &&
-         intern(names.model, "model") && intern(names.db, "_db") && intern(names.hints, "_hints") &&
+  return PyType_Ready(&method_type) == 0 && intern(names.chain, "_cache_me_chain") && intern(names.model, "model") && intern(names.db, "_db") && intern(names.hints, "_hints") &&
          intern(names.get_queryset, "get_queryset") && intern(names.queryset_class, "_queryset_class") &&
          intern(names.sticky, "_sticky_filter") && intern(names.defer_next, "_defer_next_filter") &&
          intern(names.cloning, "_cloning_enabled") && intern(names.result_cache, "_result_cache") &&

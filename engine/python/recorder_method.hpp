@@ -1,5 +1,4 @@
 // RecordedMethod: what stands on Django's QuerySet and Manager in place of a method of theirs.
-// QueryAttribute: what stands in place of `_query`.
 #pragma once
 
 #include <Python.h>
@@ -18,7 +17,6 @@ PyRef make_recorded_method(PyRef original, PyRef name, Method method, bool on_ma
 // those of which nothing is recorded nor asked of the cache, and whose model is one of the set `others`, if
 // this isn't null; for all else `otherwise` is.
 PyRef make_diverted_method(PyRef original, PyRef otherwise, PyRef others);
-PyRef make_query_attribute();
 
 // What stands in place of another of Django's functions: `function` is called, and may call the original.
 PyRef make_stand_in(PyRef original, PyRef name, vectorcallfunc function);

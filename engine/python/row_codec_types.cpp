@@ -1,9 +1,8 @@
 #include "row_codec_types.hpp"
 
-#include <structmember.h>
-
 #include "py_ref.hpp"
 #include "row_codec.hpp"
+#include "slots.hpp"
 
 namespace cache_me::python {
 namespace {
@@ -24,15 +23,6 @@ PyObject* import_optional(const char* module, const char* name) {
 
 PyTypeObject* import_type(const char* module, const char* name) {
   return reinterpret_cast<PyTypeObject*>(import_attribute(module, name).release());
-}
-
-// Where instances of `type` have the slot `name`; 0 if it isn't one for any object.
-Py_ssize_t slot_of(PyTypeObject* type, const char* name) {
-  const PyRef found = PyRef::steal(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), name));
-  if (!found) PyErr_Clear();
-  if (!found || Py_TYPE(found.get()) != &PyMemberDescr_Type) return 0;
-  const PyMemberDef* member = reinterpret_cast<PyMemberDescrObject*>(found.get())->d_member;
-  return member->type == T_OBJECT_EX && member->offset > 0 ? member->offset : 0;
 }
 
 }  // namespace

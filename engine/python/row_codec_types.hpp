@@ -24,11 +24,6 @@ struct CodecTypes {
 
 const CodecTypes& codec_types();
 
-// Fills an empty slot of a new object.
-inline void set_slot(PyObject* object, Py_ssize_t offset, PyRef value) {
-  *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(object) + offset) = value.release();
-}
-
 // False: a Python error is set.
 bool import_datetime_for_encoder();
 bool import_datetime_for_decoder();

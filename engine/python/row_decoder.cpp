@@ -8,6 +8,7 @@
 #include "decimal_table.hpp"
 #include "row_codec.hpp"
 #include "row_codec_types.hpp"
+#include "slots.hpp"
 
 namespace cache_me::python {
 namespace {

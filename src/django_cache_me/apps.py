@@ -13,8 +13,10 @@ class CacheMeConfig(AppConfig):
         from . import async_checks, checks  # noqa: F401  (these register the system checks)
         from .autodiscover import autodiscover
         from .reading import install as install_reading
+        from .reading import prepare
         from .writing import install as install_writing
 
         install_writing()
         install_reading()
         autodiscover()
+        prepare()

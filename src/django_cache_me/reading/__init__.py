@@ -10,3 +10,10 @@ def install() -> None:
     queryset.install()
     manager.install()
     recording.install()
+
+
+def prepare() -> None:
+    """Do early what is worth less later; once the models are registered."""
+    from . import recording
+
+    recording.share_keys()

@@ -58,6 +58,7 @@ def install() -> None:
             _put(_managers_class(), name, getattr(Manager, name), on_manager=True)
     _copy_methods_to_managers()
     setattr(QuerySet, "_query", _engine.query_attribute())
+    setattr(QuerySet, "query", _engine.query_property(QuerySet.query))
     setattr(QuerySet, "prefetch_related", _prefetching(QuerySet.prefetch_related))
     for name in ("__getstate__", "__deepcopy__"):
         setattr(QuerySet, name, _materialising(getattr(QuerySet, name)))
@@ -72,6 +73,19 @@ def install() -> None:
     _install_engine()
     forward_access.install()
     epoch.install()
+    _engine.is_plain_class(QuerySet)  # as in share_keys()
+
+
+def share_keys() -> None:
+    """Have the classes of querysets share the names of a recorded one's attributes with all that come.
+
+    After its first thirty instances a class shares no more names, and querysets are slower without
+    (``engine/python/attributes.hpp``). To be called once the models are registered.
+    """
+    if _engine.CAN_RECORD:
+        for model in cache_me_registry.get_registered_models():
+            for manager in model._meta.managers:
+                _engine.is_plain_class(manager._queryset_class)  # type: ignore[attr-defined]
 
 
 #: What the methods relied on are, as QuerySet has them.
@@ -128,6 +142,7 @@ def _install_engine() -> None:
         "getattribute": object.__getattribute__,
         "plainness": _plainness,
         "aside": _by_django,
+        "others": cache_me_registry.others,
         "running_loop": asyncio._get_running_loop,
         "connections": connections,
         # With asgiref 3.7+ the thread's connections are attributes of a threading.local, wherever no event

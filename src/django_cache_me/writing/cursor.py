@@ -360,5 +360,6 @@ def install() -> None:
             "dropped": dropped,
             "driver_call": driver_call,
             "harmless": _HARMLESS,
+            "state": ConnectionState,
         }
     )
