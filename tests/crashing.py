@@ -16,8 +16,8 @@ DECLARED, COMMITTED, BUMPED = "declared", "committed", "bumped"
 
 def do(what: str, when: str, commits: int = 1) -> None:
     """Be killed or stopped at that instant of the nth commit from now that has written."""
+    from django_cache_me import _engine
     from django_cache_me.writing import announcement, cursor, observer
-    from django_cache_me.writing.single import SingleWrites
 
     left = itertools.count(commits - 1, -1)
 
@@ -28,11 +28,11 @@ def do(what: str, when: str, commits: int = 1) -> None:
     if when == DECLARED:
         for module in (cursor, observer):
             setattr(module, "announce", _after(module.announce, act))
-        setattr(SingleWrites, "declare", _after(SingleWrites.declare, act))
     else:
         wrap = _before if when == COMMITTED else _after
-        for cls in (announcement.Announcement, SingleWrites):
-            setattr(cls, "finish", wrap(cls.finish, act))
+        announcement.Announcement.finish = wrap(announcement.Announcement.finish, act)
+    step = {DECLARED: "declared", COMMITTED: "executed", BUMPED: "finished"}[when]
+    _engine.listen_to_single_writes(lambda what: act() if what == step else None)
 
 
 def _after(original: Callable[..., Any], act: Callable[[], None]) -> Callable[..., Any]:

@@ -6,31 +6,44 @@ when it isn't.
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.test import override_settings
 
+from django_cache_me import _engine
 from django_cache_me.databases.connection import state_of, store_for
 from django_cache_me.databases.identity import identity_of
 from django_cache_me.registry import cache_me_registry
-from django_cache_me.writing.single import SingleWrites
+from django_cache_me.writing import cursor
 from tests.looking import assert_hit, assert_miss
 from tests.shop.models import Category, Tag
 
 
 @pytest.fixture
 def ways(monkeypatch):
-    """For each statement that the short way was tried for, whether it was gone."""
+    """For each statement that the short way might have been gone for, whether it was."""
     gone = []
-    original = SingleWrites.declare
+    add_writes = cursor.add_writes
 
-    def declare(self, *args):
-        intent = original(self, *args)
-        gone.append(intent is not None)
-        return intent
+    def the_long_way(wrapper, state, execution):
+        if state.single_writes is not None:
+            gone.append(False)
+        return add_writes(wrapper, state, execution)
 
-    monkeypatch.setattr(SingleWrites, "declare", declare)
-    return gone
+    monkeypatch.setattr(cursor, "add_writes", the_long_way)
+    with listening(lambda step: gone.append(True) if step == "declared" else None):
+        yield gone
+
+
+@contextlib.contextmanager
+def listening(listener):
+    _engine.listen_to_single_writes(listener)
+    try:
+        yield
+    finally:
+        _engine.listen_to_single_writes(None)
 
 
 @pytest.fixture(params=["default", "postgresql"])
@@ -104,25 +117,25 @@ def test_after_ddl_it_is_the_long_way_once(alias, category, ways):
     assert ways == [False, True]
 
 
-def test_ddl_in_the_middle_of_a_write_bumps_everything(alias, category, monkeypatch):
+def test_ddl_in_the_middle_of_a_write_bumps_everything(alias, category):
     """A trigger may be there by the time that the statement is executed, and write other tables."""
     Tag.objects.using(alias).create(word="x")
     words = lambda: [tag.word for tag in Tag.objects.using(alias).all()]  # noqa: E731
     words()
     assert_hit(alias, words)
-    original = SingleWrites.declare
     elsewhere = connections[alias].copy()
+    steps = []
 
-    def declare(self, *args):
-        intent = original(self, *args)
-        assert intent is not None
-        with elsewhere.cursor() as cursor:
-            cursor.execute("CREATE TABLE shop_passing (id integer)")
-        return intent
+    def listen(step):
+        steps.append(step)
+        if step == "declared":
+            with listening(None), elsewhere.cursor() as cursor:
+                cursor.execute("CREATE TABLE shop_passing (id integer)")
+            _engine.listen_to_single_writes(listen)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(SingleWrites, "declare", declare)
+    with listening(listen):
         save(category, "b")
+    assert steps == ["declared", "executed", "finished"]
     execute(alias, "DROP TABLE shop_passing")
     elsewhere.close()
     assert_miss(alias, words)
@@ -211,9 +224,9 @@ def test_a_statement_of_unknown_outcome_keeps_its_intent(postgresql, ways):
     raw = connections[postgresql].connection
     pid = raw.info.backend_pid
     elsewhere = connections[postgresql].copy()
-    with elsewhere.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
-        cursor.fetchall()
+    with elsewhere.cursor() as other:
+        other.execute("SELECT pg_terminate_backend(%s)", [pid])
+        other.fetchall()
     ways.clear()
     with pytest.raises(DatabaseError):
         save(category, "b")

@@ -2,8 +2,8 @@
 #include <nanobind/nanobind.h>
 
 #include "bindings.hpp"
+#include "connection_state.hpp"
 #include "observed_cursor.hpp"
-#include "slots.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -16,13 +16,8 @@ void register_observed_cursor(nb::module_& module) {
       "install_cursors",
       [](nb::dict parts) {
         CursorFace& face = cursor_face();
-        auto* const states = reinterpret_cast<PyTypeObject*>(parts["state"].ptr());
-        face.state_class = owned(parts["state"]);
-        face.written = slot_of(states, "written");
-        face.unfinished_cursors = slot_of(states, "unfinished_cursors");
-        face.snapshot_exists = slot_of(states, "snapshot_exists");
-        if (face.written == 0 || face.unfinished_cursors == 0 || face.snapshot_exists == 0) {
-          throw nb::type_error("a connection's state has these in __slots__");
+        if (!install_state_slots(reinterpret_cast<PyTypeObject*>(parts["state"].ptr()))) {
+          throw nb::python_error();
         }
         face.execute = owned(parts["execute"]);
         face.executemany = owned(parts["executemany"]);
@@ -34,6 +29,8 @@ void register_observed_cursor(nb::module_& module) {
         face.dropped = owned(parts["dropped"]);
         face.driver_call = owned(parts["driver_call"]);
         face.harmless = owned(parts["harmless"]);
+        face.single_failed = owned(parts["single_failed"]);
+        face.single_lost = owned(parts["single_lost"]);
       },
       "parts"_a, nb::sig("def install_cursors(parts: dict[str, typing.Any]) -> None"));
   module.def(
@@ -47,4 +44,11 @@ void register_observed_cursor(nb::module_& module) {
       nb::sig("def cursor_observer(driver: typing.Any, plain_reads: dict[str, bool], lasting: bool) -> "
               "typing.Any"),
       "A callable that makes observed cursors of the driver's: observe(wrapper, state, cursor).");
+  module.def(
+      "listen_to_single_writes", [](nb::handle listener) { single_listener() = owned_or_null(listener); },
+      "listener"_a.none(),
+      nb::sig("def listen_to_single_writes(listener: typing.Callable[[str], None] | None) -> None"),
+      "For tests: called at each step of statements that are commits of their own.");
+  module.def("single_bumps", [] { return single_bumps(); });
+  module.def("reset_single_bumps", [] { single_bumps() = 0; });
 }

@@ -11,8 +11,8 @@
 #include "recorder_aggregate.hpp"
 #include "recorder_ground.hpp"
 #include "recorder_method.hpp"
-#include "recorder_query.hpp"
 #include "recorder_prefetch.hpp"
+#include "recorder_query.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;

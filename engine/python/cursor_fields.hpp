@@ -4,37 +4,10 @@
 
 #include <Python.h>
 
-#include <array>
-#include <utility>
-
+#include "known_texts.hpp"
 #include "py_ref.hpp"
 
 namespace cache_me::python {
-
-// Texts that came lately, with what is known of them: each query is compiled to a text of its own, which would
-// have to be hashed anew. What is known of a text is so for good.
-class KnownTexts {
- public:
-  // Borrowed, or null.
-  PyObject* find(PyObject* text) const noexcept {
-    const Known& known = known_[place_of(text)];
-    return known.text && are_equal(known.text.get(), text) ? known.what.get() : nullptr;
-  }
-  void add(PyObject* text, PyObject* what) {
-    Known one{PyRef::borrow(text), PyRef::borrow(what)};
-    std::swap(known_[place_of(text)], one);
-  }
-
- private:
-  struct Known {
-    PyRef text, what;
-  };
-
-  static std::size_t place_of(PyObject* text) noexcept;
-  static bool are_equal(PyObject* one, PyObject* other) noexcept;
-
-  std::array<Known, 256> known_;
-};
 
 struct Observer {
   PyObject_HEAD vectorcallfunc vectorcall;

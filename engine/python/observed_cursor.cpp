@@ -4,9 +4,10 @@
 #include <cstddef>
 
 #include "compat.hpp"
+#include "connection_state.hpp"
 #include "cursor_fields.hpp"
 #include "interned.hpp"
-#include "slots.hpp"
+#include "single_way.hpp"
 
 namespace cache_me::python {
 namespace {
@@ -30,13 +31,9 @@ Cursor* of(PyObject* self) noexcept {
   return reinterpret_cast<Cursor*>(self);
 }
 
-bool is_nothing(PyObject* set) noexcept {
-  return set == nullptr || (PyAnySet_Check(set) && PySet_GET_SIZE(set) == 0);
-}
-
 // Whether it has nothing to end but, at most, its being unfinished.
 bool only_reads(const Cursor* cursor) noexcept {
-  return is_nothing(cursor->written) && cursor->announcement == nullptr && cursor->is_pending == 0;
+  return is_empty_set(cursor->written) && cursor->announcement == nullptr && cursor->is_pending == 0;
 }
 
 // The driver's cursor by itself would not be observed, and this one would be dropped too early.
@@ -68,11 +65,11 @@ bool tell(const PyRef& function, PyObject* self) {
 }
 
 bool count_unfinished(Cursor* cursor, bool more) {
-  PyObject* const before = *slot_at(cursor->state, cursor_face().unfinished_cursors);
+  PyObject* const before = *slot_at(cursor->state, state_slots().unfinished_cursors);
   const long number = before == nullptr ? 0 : PyLong_AsLong(before);
   PyRef after = PyRef::steal(PyLong_FromLong(number + (more ? 1 : -1)));
   if (!after) return false;
-  replace_slot(cursor->state, cursor_face().unfinished_cursors, std::move(after));
+  replace_slot(cursor->state, state_slots().unfinished_cursors, std::move(after));
   cursor->unfinished = more ? 1 : 0;
   return true;
 }
@@ -106,7 +103,7 @@ void aside(Function function) {
 // that has yet to be told.
 bool is_at_rest(Cursor* cursor) {
   if (!only_reads(cursor)) return false;
-  if (!is_nothing(*slot_at(cursor->state, cursor_face().written))) return false;
+  if (!is_empty_set(*slot_at(cursor->state, state_slots().written))) return false;
   const PyRef own = PyRef::steal(PyObject_GenericGetDict(cursor->wrapper, nullptr));
   PyObject* const autocommit = own ? PyDict_GetItemWithError(own.get(), names.autocommit) : nullptr;
   return autocommit == Py_True;
@@ -133,8 +130,8 @@ PyObject* read(PyObject* self, PyObject* const* args, Py_ssize_t count, bool mak
   if (cursor->unfinished != 0 && !count_unfinished(cursor, false)) return nullptr;
   PyRef result = call_driver(cursor, names.execute, args, count);
   if (!result) return nullptr;
-  if (makes_snapshot && *slot_at(cursor->state, cursor_face().snapshot_exists) != Py_True) {
-    replace_slot(cursor->state, cursor_face().snapshot_exists, PyRef::borrow(Py_True));
+  if (makes_snapshot && *slot_at(cursor->state, state_slots().snapshot_exists) != Py_True) {
+    replace_slot(cursor->state, state_slots().snapshot_exists, PyRef::borrow(Py_True));
   }
   if (cursor->observer->lasting) {
     const PyRef description = PyRef::steal(PyObject_GetAttr(cursor->cursor, names.description));
@@ -165,9 +162,53 @@ PyObject* hand_over(const PyRef& function, PyObject* self, PyObject* const* args
   return result ? itself_for(self, std::move(result)) : nullptr;
 }
 
+void tell_listener(const char* what) {
+  if (!single_listener()) return;
+  aside([&] {
+    if (!PyRef::steal(PyObject_CallFunction(single_listener().get(), "s", what)))
+      PyErr_WriteUnraisable(single_listener().get());
+    return true;
+  });
+}
+
+// A statement that is a commit of its own and writes known rows (writing/single.py). Null without an error:
+// it's for the long way.
+PyObject* write_singly(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* kwnames) {
+  Cursor* cursor = of(self);
+  SingleWay* const way = single_way_of(*slot_at(cursor->state, state_slots().single_writes));
+  if (way == nullptr || count != 2 || (kwnames != nullptr && PyTuple_GET_SIZE(kwnames) != 0) ||
+      !PyUnicode_CheckExact(args[0]) || cursor->unfinished != 0 || !only_reads(cursor)) {
+    return nullptr;
+  }
+  const PyRef held = PyRef::borrow(*slot_at(cursor->state, state_slots().single_writes));
+  std::optional<Intent> intent = way->declare(cursor->state, args[0], args[1]);
+  if (!intent) return nullptr;
+  tell_listener("declared");
+  PyRef result = call_driver(cursor, names.execute, args, count);
+  if (!result) {
+    aside([&] {
+      const PyRef told = object_of(std::move(*intent));
+      return told && PyRef::steal(PyObject_CallFunctionObjArgs(
+                         cursor_face().single_failed.get(), cursor->state, held.get(), told.get(), nullptr));
+    });
+    return nullptr;
+  }
+  tell_listener("executed");
+  if (!way->writes.finish(std::move(*intent)) &&
+      !PyRef::steal(compat::call(cursor_face().single_lost.get(), held.get()))) {
+    return nullptr;
+  }
+  ++single_bumps();
+  tell_listener("finished");
+  return itself_for(self, std::move(result));
+}
+
 PyObject* execute(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* kwnames) {
   PyObject* makes_snapshot = plain_read(of(self), args, count, kwnames);
   if (makes_snapshot != nullptr) return read(self, args, count, makes_snapshot == Py_True);
+  PyErr_Clear();
+  PyObject* const written = write_singly(self, args, count, kwnames);
+  if (written != nullptr || PyErr_Occurred() != nullptr) return written;
   PyErr_Clear();  // whatever it was is met again, or wasn't of importance
   return hand_over(cursor_face().execute, self, args, count, kwnames);
 }
@@ -363,7 +404,7 @@ PyObject* observe(PyObject* self, PyObject* const* args, std::size_t flags, PyOb
     PyErr_SetString(PyExc_TypeError, "observe(wrapper, state, cursor)");
     return nullptr;
   }
-  if (reinterpret_cast<PyObject*>(Py_TYPE(args[1])) != cursor_face().state_class.get()) {
+  if (!state_slots().is_state(args[1])) {
     PyErr_SetString(PyExc_TypeError, "the state of a connection is expected");
     return nullptr;
   }
@@ -396,6 +437,16 @@ void dealloc_observer(PyObject* self) {
 CursorFace& cursor_face() {
   static auto* const face = new CursorFace;
   return *face;
+}
+
+PyRef& single_listener() {
+  static auto* const listener = new PyRef;
+  return *listener;
+}
+
+std::uint64_t& single_bumps() noexcept {
+  static std::uint64_t bumps = 0;
+  return bumps;
 }
 
 PyRef make_observer(PyRef driver, PyRef plain_reads, bool lasting) {

@@ -10,6 +10,8 @@
 
 #include <Python.h>
 
+#include <cstdint>
+
 #include "py_ref.hpp"
 
 namespace cache_me::python {
@@ -17,22 +19,28 @@ namespace cache_me::python {
 // What writing/cursor.py gives, once; kept until the process ends. `fields` is a view of the cursor's own
 // fields, which the cursor itself hides behind the driver's attributes.
 struct CursorFace {
-  PyRef execute;      // execute(fields, sql, args, kwargs)
-  PyRef executemany;  // executemany(fields, sql, args, kwargs)
-  PyRef drain;        // drain(fields)
-  PyRef finish;       // finish(fields)
-  PyRef exhausted;    // exhausted(fields)
-  PyRef failed;       // failed(fields): fetching raised
-  PyRef rows;         // rows(fields) -> an iterator that tells when it is exhausted
-  PyRef dropped;      // dropped(fields): nobody has the cursor any more, and its work isn't ended
-  PyRef driver_call;  // driver_call(fields, attribute, name): a method of the driver's own
-  PyRef harmless;     // frozenset of names of the driver's methods that execute nothing
-  PyRef state_class;  // ConnectionState, and where its instances have these slots
-  Py_ssize_t written = 0, unfinished_cursors = 0, snapshot_exists = 0;
+  PyRef execute;        // execute(fields, sql, args, kwargs)
+  PyRef executemany;    // executemany(fields, sql, args, kwargs)
+  PyRef drain;          // drain(fields)
+  PyRef finish;         // finish(fields)
+  PyRef exhausted;      // exhausted(fields)
+  PyRef failed;         // failed(fields): fetching raised
+  PyRef rows;           // rows(fields) -> an iterator that tells when it is exhausted
+  PyRef dropped;        // dropped(fields): nobody has the cursor any more, and its work isn't ended
+  PyRef driver_call;    // driver_call(fields, attribute, name): a method of the driver's own
+  PyRef harmless;       // frozenset of names of the driver's methods that execute nothing
+  PyRef single_failed;  // single_failed(state, way, intent): a statement that went its way raised
+  PyRef single_lost;    // single_lost(way): everything is to be bumped
 };
 
 CursorFace& cursor_face();
 bool init_observed_cursors();
+
+// Null, or called with what has just become of a statement that goes its short way: "declared", "executed",
+// "finished". For tests.
+PyRef& single_listener();
+// How many statements have gone their short way to its end.
+std::uint64_t& single_bumps() noexcept;
 
 // A callable that makes observed cursors of one driver's: observe(wrapper, state, cursor).
 //

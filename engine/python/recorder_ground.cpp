@@ -1,10 +1,10 @@
 #include "recorder_ground.hpp"
 
-#include <time.h>
-
 #include <cstring>
 
+#include "connection_state.hpp"
 #include "interned.hpp"
+#include "monotonic.hpp"
 
 namespace cache_me::python {
 namespace {
@@ -12,9 +12,6 @@ namespace {
 struct Names {
   PyObject* connection = nullptr;
   PyObject* state = nullptr;
-  PyObject* raw = nullptr;
-  PyObject* changed = nullptr;
-  PyObject* written = nullptr;
   PyObject* in_transaction = nullptr;
   PyObject* needs_rollback = nullptr;
   PyObject* cursor = nullptr;
@@ -22,24 +19,16 @@ struct Names {
 };
 Names names;  // interned; kept until the process ends
 
-// As Python's time.monotonic().
-double monotonic() noexcept {
-  struct timespec now = {};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
-
 // Idle, not changed by its user, nothing written: where nothing but OUTSIDE comes of footing_of(). False: it
 // has to be asked (an error may be set, which is to be cleared).
 bool is_plain(PyObject* raw, PyObject* dict, const Ground& ground) {
   PyObject* state = PyDict_GetItemWithError(dict, names.state);
-  if (state == nullptr) return false;
-  const PyRef of = PyRef::steal(PyObject_GetAttr(state, names.raw));
-  if (of.get() != raw) return false;
-  const PyRef changed = PyRef::steal(PyObject_GetAttr(state, names.changed));
-  if (!changed || !PyUnicode_Check(changed.get()) || PyUnicode_GetLength(changed.get()) != 0) return false;
-  const PyRef written = PyRef::steal(PyObject_GetAttr(state, names.written));
-  if (!written || !PyAnySet_Check(written.get()) || PySet_GET_SIZE(written.get()) != 0) return false;
+  const StateSlots& slots = state_slots();
+  if (state == nullptr || !slots.is_state(state) || *slot_at(state, slots.raw) != raw) return false;
+  PyObject* const changed = *slot_at(state, slots.changed);
+  if (changed == nullptr || !PyUnicode_Check(changed) || PyUnicode_GetLength(changed) != 0) return false;
+  PyObject* const written = *slot_at(state, slots.written);
+  if (written == nullptr || !is_empty_set(written)) return false;
   if (ground.reads_begin_transactions && PyDict_GetItemWithError(dict, names.autocommit) != Py_True)
     return false;
   if (!ground.status) {
@@ -74,7 +63,6 @@ Ground::Standing Ground::standing(PyObject* connection, PyObject* dict, PyObject
 
 bool init_recorder_ground() {
   return intern(names.connection, "connection") && intern(names.state, "_cache_me_state") &&
-         intern(names.raw, "raw") && intern(names.changed, "_changed") && intern(names.written, "written") &&
          intern(names.in_transaction, "in_transaction") && intern(names.needs_rollback, "needs_rollback") &&
          intern(names.cursor, "cursor") && intern(names.autocommit, "autocommit");
 }

@@ -251,8 +251,7 @@ bool has_no_chain(PyObject* queryset) noexcept {
 PyObject* on_queryset(RecordedMethod* method, PyObject* const* args, std::size_t flags, PyObject* kwnames) {
   const std::size_t count = static_cast<std::size_t>(PyVectorcall_NARGS(flags));
   PyObject* queryset = args[0];
-  if (has_no_chain(queryset))
-    return call_original(method, args, flags, kwnames);
+  if (has_no_chain(queryset)) return call_original(method, args, flags, kwnames);
   Attributes attributes(queryset);
   const Chain* chain = attributes ? attributes.chain() : nullptr;
   const Plainness plainness =
@@ -483,7 +482,8 @@ bool init_recorded_methods() {
   method_type.tp_dealloc = dealloc;
   method_type.tp_methods = methods;
   method_type.tp_getset = attributes_of_methods;
-  return PyType_Ready(&method_type) == 0 && intern(names.chain, "_cache_me_chain") && intern(names.model, "model") && intern(names.db, "_db") && intern(names.hints, "_hints") &&
+  return PyType_Ready(&method_type) == 0 && intern(names.chain, "_cache_me_chain") &&
+         intern(names.model, "model") && intern(names.db, "_db") && intern(names.hints, "_hints") &&
          intern(names.get_queryset, "get_queryset") && intern(names.queryset_class, "_queryset_class") &&
          intern(names.sticky, "_sticky_filter") && intern(names.defer_next, "_defer_next_filter") &&
          intern(names.cloning, "_cloning_enabled") && intern(names.result_cache, "_result_cache") &&

@@ -54,8 +54,9 @@ PyRef make_query_property(PyObject* djangos) {
     parts[i] = PyRef::steal(PyObject_GetAttrString(djangos, names[i]));
     if (!parts[i]) return PyRef();
   }
-  return PyRef::steal(PyObject_CallFunctionObjArgs(reinterpret_cast<PyObject*>(&property_type), parts[0].get(),
-                                                   parts[1].get(), parts[2].get(), parts[3].get(), nullptr));
+  return PyRef::steal(PyObject_CallFunctionObjArgs(reinterpret_cast<PyObject*>(&property_type),
+                                                   parts[0].get(), parts[1].get(), parts[2].get(),
+                                                   parts[3].get(), nullptr));
 }
 
 bool init_recorder_query() {

@@ -1,4 +1,5 @@
-// A queryset's Query, as `query` and as `_query`: it has none while it has a chain, and gets one when it's asked.
+// A queryset's Query, as `query` and as `_query`: it has none while it has a chain, and gets one when it's
+// asked.
 #pragma once
 
 #include <Python.h>

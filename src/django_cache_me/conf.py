@@ -81,6 +81,12 @@ def moment() -> object:
     return revision
 
 
+def watched() -> list[tuple[dict[str, Any], str, Any]]:
+    """Entries of dicts by which moment() is the same one: each holds the very object that it holds now."""
+    now = moment()
+    return [(_lazy, "_wrapped", _holder), (_lazy, "CACHES", _caches), (globals(), "revision", now)]
+
+
 def forget(**kwargs: Any) -> None:
     """What was worked out from the settings is not believed any more."""
     global _values, revision

@@ -43,8 +43,9 @@ def stats() -> dict[str, Any]:
     """
     return {
         **{event: _counts[event] for event in ("hits", "misses", "fills", "bumps")},
-        # Hits by a plan are counted where they are answered.
+        # Hits by a plan, and statements that go their short way, are counted where that happens.
         "hits": _counts["hits"] + _engine.recorded_hits(),
+        "bumps": _counts["bumps"] + _engine.single_bumps(),
         "passed": dict(_passed),
         "not_filled": dict(_not_filled),
         "dropped": dict(_dropped),
@@ -56,3 +57,4 @@ def reset() -> None:
     for counter in (_counts, _passed, _not_filled, _dropped):
         counter.clear()
     _engine.reset_recorded_hits()
+    _engine.reset_single_bumps()

@@ -10,8 +10,11 @@ import threading
 from typing import Any, Callable, Iterator
 from unittest import mock
 
+from django.db import connections
+
 from django_cache_me.databases import connection
 from django_cache_me.reading import lookup, planned_misses
+from django_cache_me.registry import cache_me_registry
 from django_cache_me.stores import overlay, shared_memory
 from django_cache_me.writing import announcement, cursor, observer, single, write_set
 
@@ -184,28 +187,49 @@ def _bump_before_the_commit() -> Any:
     )
 
 
-def _finish_a_single_write_early() -> Any:
+@contextlib.contextmanager
+def _finish_a_single_write_early() -> Iterator[None]:
     """A statement that is a commit of its own is bumped and withdrawn before it's executed, and not after."""
-    declare = single.SingleWrites.declare
+    execute, ways = cursor.execute, {}
 
-    def declare_and_finish(self: Any, *args: Any) -> Any:
-        intent = declare(self, *args)
-        if intent is not None:
-            self._engine.finish(intent)
-        return intent
+    def remember(wrapper: Any, state: Any, store: Any, catalog: Any, execution: Any) -> None:
+        original(wrapper, state, store, catalog, execution)
+        if state.single_writes is not None:
+            ways[id(state.raw)], state.single_writes = (state.single_writes, catalog.write_plans), None
 
-    return _both(
-        mock.patch.object(single.SingleWrites, "declare", declare_and_finish),
-        mock.patch.object(single.SingleWrites, "finish", return_value=None),
-    )
+    def execute_late(own: Any, sql: Any, args: Any, kwargs: Any) -> Any:
+        way, plans = ways.get(id(own.state.raw), (None, {}))
+        plan = plans.get((sql, cache_me_registry.revision))
+        if plan is None or own.wrapper.in_atomic_block:
+            return execute(own, sql, args, kwargs)
+        intent = way.writes.declare(plan.rule, args[0], plan.others)
+        if intent is None:
+            return execute(own, sql, args, kwargs)
+        way.writes.finish(intent)
+        return own.cursor.execute(sql, *args, **kwargs)
+
+    original = single.remember
+    _forget_short_ways()
+    with mock.patch.object(single, "remember", remember), mock.patch.object(cursor, "execute", execute_late):
+        cursor.install()
+        yield
+    cursor.install()
 
 
 def _go_the_long_way() -> Any:
     """Most defects are planted in the long ways of writes and of misses."""
+    _forget_short_ways()
     return _both(
-        mock.patch.object(single.SingleWrites, "declare", return_value=None),
+        mock.patch.object(single, "remember", return_value=None),
         mock.patch.object(planned_misses.PlannedMiss, "__call__", return_value=None),
     )
+
+
+def _forget_short_ways() -> None:
+    """Of the connections that there are."""
+    for wrapper in connections.all():
+        if connection.STATE in wrapper.__dict__:
+            wrapper.__dict__[connection.STATE].single_writes = None
 
 
 @contextlib.contextmanager

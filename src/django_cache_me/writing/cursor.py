@@ -1,8 +1,8 @@
 """The driver's cursor, observed: all that isn't a plain read.
 
 The engine's ``ObservedCursor`` (``engine/python/observed_cursor.hpp``) stands between Django's cursor wrapper
-and the driver's cursor. Statements that only read, outside of transactions, and fetching their rows are its
-own business; everything else comes here, with the cursor's fields.
+and the driver's cursor. Statements that only read, outside of transactions, those that go their short way
+(``single.py``) and fetching rows are its own business; everything else comes here, with the cursor's fields.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ..databases.connection import SNAPSHOT, ConnectionState, view_of
 from ..databases.drivers import IDLE, Driver
 from ..databases.identity import is_to_be_asked
 from ..databases.statements import COPY, SCRIPTS, UNREADABLE, Script, read_script
+from . import single
 from .announcement import Announcement, announce, hear_of_the_end
 from .execution import Execution
 from .write_set import add_writes, clock_of
@@ -86,18 +87,6 @@ def execute(own: Fields, sql: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
                 own.plain_reads.clear()
             own.plain_reads[sql] = own.driver.makes_snapshot(script)
         return _read(own, script, own.cursor.execute, (sql, *args), kwargs)
-    single = own.state.single_writes
-    is_fresh = own.announcement is None and not own.unfinished and not own.written
-    if single is not None and is_fresh and len(args) == 1 and not kwargs:
-        intent = single.declare(own.state, text, args[0])
-        if intent is not None:
-            try:
-                result = own.cursor.execute(sql, args[0])
-            except BaseException:
-                single.end(own.state, intent)
-                raise
-            single.finish(intent)
-            return result
     execution = Execution(script, text, (args[0],) if args else ((),))
     return _observe(own, execution, own.cursor.execute, (sql, *args), kwargs)
 
@@ -361,5 +350,7 @@ def install() -> None:
             "driver_call": driver_call,
             "harmless": _HARMLESS,
             "state": ConnectionState,
+            "single_failed": single.failed,
+            "single_lost": single.lost,
         }
     )
