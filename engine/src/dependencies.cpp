@@ -47,12 +47,21 @@ std::uint64_t dependency_of(std::string_view kind, std::string_view table, std::
   return hash64(text);
 }
 
-std::uint64_t value_dependency(std::string_view table, std::string_view column, const KnownValue& value) {
-  std::string& text = scratch("value");
+std::string value_prefix(std::string_view table, std::string_view column) {
+  std::string text("value");
   append_part(text, table);
   append_part(text, column);
+  return text;
+}
+
+std::uint64_t value_dependency(std::string_view prefix, const KnownValue& value) {
+  std::string& text = scratch(prefix);
   append_value(text, value);
   return hash64(text);
+}
+
+std::uint64_t value_dependency(std::string_view table, std::string_view column, const KnownValue& value) {
+  return value_dependency(value_prefix(table, column), value);
 }
 
 std::uint64_t band_dependency(std::string_view table, std::string_view column, int level, std::int64_t band) {

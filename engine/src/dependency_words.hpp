@@ -29,9 +29,10 @@ inline void add(DependencyList& out, std::string_view kind, std::string_view tab
   out.words.push_back(joined(table, kind == "set" ? "~" : "?", column));
 }
 
-inline void add_value(DependencyList& out, std::string_view table, std::string_view column,
-                      const KnownValue& value) {
-  out.hashes.push_back(value_dependency(table, column, value));
+// `prefix` is value_prefix() of the column.
+inline void add_value(DependencyList& out, std::string_view prefix, std::string_view table,
+                      std::string_view column, const KnownValue& value) {
+  out.hashes.push_back(value_dependency(prefix, value));
   if (out.in_words) out.words.push_back(joined(table, ".", column).append("=").append(words_of(value)));
 }
 

@@ -326,7 +326,8 @@ bool ReadRule::pivot_values(const Plan& plan, const Parameters& parameters, Depe
       if (values.back().type == ValueType::none) break;
     }
     if (values.back().type == ValueType::none) continue;
-    for (const KnownValue& value : values) add_value(out, plan.facts->name, pin.column, value);
+    const std::string prefix = value_prefix(plan.facts->name, pin.column);
+    for (const KnownValue& value : values) add_value(out, prefix, plan.facts->name, pin.column, value);
     add(out, "unknown", plan.facts->name, pin.column);
     return true;
   }

@@ -56,6 +56,7 @@ WriteRule::WriteRule(const TokenStream& stream, const Statement& statement, cons
   };
   whole_ = true;
   for (const ColumnFacts& column : facts_->columns) {
+    value_prefixes_.push_back(value_prefix(table_, column.name));
     const auto at = std::find(outline_.columns.begin(), outline_.columns.end(), column.name);
     position_of_.push_back(at == outline_.columns.end() ? -1 : at - outline_.columns.begin());
     if (position_of_.back() < 0 && !is_key(column.name) && !column.computed) whole_ = false;
@@ -181,7 +182,7 @@ void WriteRule::values_of(const std::vector<OutlineValue>& row, const Parameters
     if (value.type == ValueType::none) {
       add(out, "unknown", table_, column.name);
     } else {
-      add_value(out, table_, column.name, value);
+      add_value(out, value_prefixes_[n], table_, column.name, value);
     }
   }
   bands_of(row, parameters, trusts, unbanded, out);

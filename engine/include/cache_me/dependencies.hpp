@@ -39,6 +39,9 @@ std::uint64_t dependency_of(std::string_view kind, std::string_view table);
 std::uint64_t dependency_of(std::string_view kind, std::string_view table, std::string_view column);
 // T.col=v
 std::uint64_t value_dependency(std::string_view table, std::string_view column, const KnownValue& value);
+// The same in two parts, for columns whose values are many.
+std::string value_prefix(std::string_view table, std::string_view column);
+std::uint64_t value_dependency(std::string_view prefix, const KnownValue& value);
 // T.col≈n: a row was written as a whole whose value of col lies in the band n of that level.
 std::uint64_t band_dependency(std::string_view table, std::string_view column, int level, std::int64_t band);
 // T.pk=v: the values of all columns of the primary key, in the catalog's order.

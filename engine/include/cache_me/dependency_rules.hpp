@@ -238,6 +238,7 @@ class WriteRule {
   std::shared_ptr<const TableFacts> facts_;
   WriteOutline outline_;
   std::vector<std::size_t> key_;             // pins of the primary key, in its order
+  std::vector<std::string> value_prefixes_;  // of the table's columns
   std::vector<std::ptrdiff_t> position_of_;  // of each of the facts' columns in the outline's, or -1
   std::vector<std::size_t> banded_;          // the facts' columns with bands, and of each:
   std::vector<std::uint64_t> band_hints_, unbanded_;
