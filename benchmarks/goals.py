@@ -23,6 +23,8 @@ class Goal:
     #: The figure on a database; it raises KeyError if a contender was left out.
     figure: Callable[[Results, str], float]
     at_least: bool = True
+    #: None: on the last one that was measured (PostgreSQL).
+    judged_on: str | None = None
 
     def met(self, reached: float) -> bool:
         return reached >= self.target if self.at_least else reached <= self.target
@@ -54,11 +56,11 @@ def _of_bare(kind: str, bare: str, part: float) -> Goal:
     return Goal(f"{kind}: part of Django's bare construction of it", part, "", figure, at_least=False)
 
 
-def _adds(kind: str, most: float, text: str) -> Goal:
+def _adds(kind: str, most: float, text: str, judged_on: str | None = None) -> Goal:
     def figure(results: Results, database: str) -> float:
         return added(row(results, database, kind), "ours")
 
-    return Goal(text, most, "µs", figure, at_least=False)
+    return Goal(text, most, "µs", figure, at_least=False, judged_on=judged_on)
 
 
 def _adds_percent(kind: str, most: float, text: str) -> Goal:
@@ -95,15 +97,17 @@ GOALS = [
     _faster("m2m prefetch of 20", "cacheops", 10),
     _adds(MISS, 30, "a miss of get adds"),
     _adds_percent(MISS_MANY, 15, "a miss of 1,000 rows adds"),
-    _adds(PASS, 2, "passing through adds"),
-    _adds(SQL, 1, "passing through adds to a cursor's statement"),
-    _adds("save", 10, "a save adds"),
+    # A server's answers come tens of µs sooner or later, from one process to the next: what is so much less
+    # can be told only where no server is asked.
+    _adds(PASS, 2, "passing through adds", judged_on="sqlite"),
+    _adds(SQL, 1, "passing through adds to a cursor's statement", judged_on="sqlite"),
+    _adds("save", 10, "a save adds", judged_on="sqlite"),
     *(_mixed(writes, processes, times) for writes, times in ((0.01, 8), (0.1, 4)) for processes in (1, 2, 4)),
 ]
 
 
 def reached(results: Results) -> list[dict[str, Any]]:
-    """A row for each goal: its figure on each database, and whether it's met on the last (PostgreSQL)."""
+    """A row for each goal: its figure on each database, and whether it's met on the one it is judged on."""
     databases = results["databases"]
     rows = []
     for goal in GOALS:
@@ -113,9 +117,10 @@ def reached(results: Results) -> list[dict[str, Any]]:
                 figures[database] = goal.figure(results, database)
             except KeyError:
                 figures[database] = None
-        last = figures[databases[-1]]
+        judge = databases[-1] if goal.judged_on not in databases else goal.judged_on
+        judged = figures[judge]
         rows.append(
             {"goal": goal.text, "target": goal.target, "unit": goal.unit, "at least": goal.at_least,
-             "reached": figures, "met": None if last is None else goal.met(last)}
+             "reached": figures, "judged on": judge, "met": None if judged is None else goal.met(judged)}
         )  # fmt: skip
     return rows
