@@ -126,8 +126,12 @@ def _calls(rng: random.Random, model: Any) -> Any:
     fields = [field.name for field in model._meta.get_fields()]
     steps: list[Any] = []
     for _ in range(rng.randint(1, 3)):
-        kind = rng.randint(0, 9)
-        if kind < 6:
+        kind = rng.randint(0, 12)
+        if kind > 10:
+            steps.append((rng.choice(["filter", "exclude"]), _tree(rng, fields, 0), 0))
+        elif kind == 10:
+            steps.append(("annotate", rng.choice(fields), rng.choice(AGGREGATES)))
+        elif kind < 6:
             name = rng.choice(fields)
             lookup = rng.choice(LOOKUPS) if rng.random() < 0.7 else "exact"
             steps.append((rng.choice(["filter", "exclude"]), f"{name}__{lookup}", rng.randrange(len(VALUES))))
@@ -144,12 +148,39 @@ def _calls(rng: random.Random, model: Any) -> Any:
     return model, steps, (ending, names[: rng.randint(1, 2)])
 
 
+def _tree(rng: random.Random, fields: list[str], depth: int) -> list[Any]:
+    """A Q, described: how it is joined, whether it's negated, and what is joined."""
+    joined: list[Any] = []
+    for _ in range(rng.randint(1, 3)):
+        if depth < 2 and rng.random() < 0.3:
+            joined.append(_tree(rng, fields, depth + 1))
+        else:
+            name, lookup = rng.choice(fields), rng.choice(LOOKUPS) if rng.random() < 0.4 else "exact"
+            joined.append((f"{name}__{lookup}", rng.randrange(len(VALUES))))
+    return [rng.choice(["AND", "OR"]), rng.random() < 0.2, joined]
+
+
+def _q(rng: random.Random, tree: list[Any], turn: int) -> Any:
+    from django.db.models import Q
+
+    connector, negated, joined = tree
+    children = [
+        _q(rng, one, turn) if isinstance(one, list) else (one[0], _another(rng, VALUES[one[1]], turn))
+        for one in joined
+    ]
+    return Q(*children, _connector=connector, _negated=negated)
+
+
 def _run(rng: random.Random, models: Any, calls: Any, turn: int) -> None:
     model, steps, (ending, aggregates) = calls
     try:
         queryset = model.objects.all()
         for method, name, value in steps:
-            if method in ("filter", "exclude"):
+            if method == "annotate":
+                queryset = queryset.annotate(made=_aggregate(value, name, False))
+            elif isinstance(name, list):
+                queryset = getattr(queryset, method)(_q(rng, name, turn))
+            elif method in ("filter", "exclude"):
                 queryset = getattr(queryset, method)(**{name: _another(rng, VALUES[value], turn)})
             elif method == "slice":
                 queryset = queryset[turn : turn + 5]

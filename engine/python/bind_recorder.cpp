@@ -20,10 +20,10 @@ using namespace nb::literals;
 namespace cache_me::python {
 namespace {
 
-constexpr const char* kMethods[] = {"filter",      "exclude",        "order_by",  "reverse", "distinct",
-                                    "all",         "select_related", "only",      "defer",   "values",
-                                    "values_list", "__getitem__",    "get",       "count",   "exists",
-                                    "first",       "last",           "aggregate", ""};
+constexpr const char* kMethods[] = {"filter",      "exclude",        "order_by",    "reverse",   "distinct",
+                                    "all",         "select_related", "only",        "defer",     "values",
+                                    "values_list", "annotate",       "__getitem__", "get",       "count",
+                                    "exists",      "first",          "last",        "aggregate", ""};
 constexpr const char* kKinds[] = {"refused",        "constant",       "integer", "text",     "numeral",
                                   "uuid_text",      "real",           "decimal", "uuid",     "date",
                                   "naive_datetime", "aware_datetime", "time",    "duration", "instance",

@@ -36,6 +36,7 @@ enum class Method : std::uint8_t {
   defer,
   values,
   values_list,
+  annotate,
   slice,
   // These end a chain.
   get,
@@ -67,7 +68,7 @@ struct Step {
   Taking taking() const noexcept {
     return {method != Method::filter && method != Method::exclude && method != Method::get &&
                 method != Method::slice,
-            late, method == Method::aggregate};
+            late, method == Method::aggregate || method == Method::annotate};
   }
 };
 

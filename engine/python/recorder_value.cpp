@@ -113,34 +113,50 @@ bool is_instance(PyObject* value) noexcept {
   return classes.model && PyObject_TypeCheck(value, reinterpret_cast<PyTypeObject*>(classes.model.get()));
 }
 
-// The pairs of a Q that is no more than its keyword arguments, or null.
-PyRef pairs_of(PyObject* value) {
-  if (Py_TYPE(value) != reinterpret_cast<PyTypeObject*>(classes.tree.get())) return PyRef();
+// Trees within trees are refused beyond that.
+constexpr int kMostTreeDepth = 16;
+
+// A Q: how its children are joined, and these. Nothing is owned but the children's list.
+struct Tree {
+  PyRef children, connector;
+  bool negated = false;
+
+  explicit operator bool() const noexcept { return static_cast<bool>(children); }
+  Py_ssize_t size() const noexcept { return PyList_GET_SIZE(children.get()); }
+  PyObject* child(Py_ssize_t i) const noexcept { return PyList_GET_ITEM(children.get(), i); }
+  // Of a pair; null: the child is none.
+  PyObject* name(Py_ssize_t i) const noexcept {
+    PyObject* const pair = child(i);
+    return PyTuple_CheckExact(pair) && PyTuple_GET_SIZE(pair) == 2 &&
+                   PyUnicode_CheckExact(PyTuple_GET_ITEM(pair, 0))
+               ? PyTuple_GET_ITEM(pair, 0)
+               : nullptr;
+  }
+  // What is joined there: a pair's value, or the child.
+  PyObject* value(Py_ssize_t i) const noexcept {
+    return name(i) == nullptr ? child(i) : PyTuple_GET_ITEM(child(i), 1);
+  }
+};
+
+bool is_tree(PyObject* value) noexcept {
+  return Py_TYPE(value) == reinterpret_cast<PyTypeObject*>(classes.tree.get());
+}
+
+// False: it is none, or a queer one.
+Tree tree_of(PyObject* value) {
+  if (!is_tree(value)) return {};
+  Tree tree;
   const PyRef negated = PyRef::steal(PyObject_GetAttr(value, classes.negated));
-  if (!negated || negated.get() != Py_False) return PyRef();
-  const PyRef connector = PyRef::steal(PyObject_GetAttr(value, classes.connector));
-  if (!connector || !PyUnicode_CheckExact(connector.get()) ||
-      PyUnicode_CompareWithASCIIString(connector.get(), "AND") != 0) {
-    return PyRef();
+  tree.connector = PyRef::steal(PyObject_GetAttr(value, classes.connector));
+  if (!negated || !PyBool_Check(negated.get()) || !tree.connector ||
+      !PyUnicode_CheckExact(tree.connector.get())) {
+    return {};
   }
+  tree.negated = negated.get() == Py_True;
   PyRef children = PyRef::steal(PyObject_GetAttr(value, classes.children));
-  if (!children || !PyList_CheckExact(children.get()) || PyList_GET_SIZE(children.get()) == 0) return PyRef();
-  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(children.get()); ++i) {
-    PyObject* pair = PyList_GET_ITEM(children.get(), i);
-    if (!PyTuple_CheckExact(pair) || PyTuple_GET_SIZE(pair) != 2 ||
-        !PyUnicode_CheckExact(PyTuple_GET_ITEM(pair, 0))) {
-      return PyRef();
-    }
-  }
-  return children;
-}
-
-PyObject* name_of(const PyRef& pairs, Py_ssize_t i) noexcept {
-  return PyTuple_GET_ITEM(PyList_GET_ITEM(pairs.get(), i), 0);
-}
-
-PyObject* value_of_pair(const PyRef& pairs, Py_ssize_t i) noexcept {
-  return PyTuple_GET_ITEM(PyList_GET_ITEM(pairs.get(), i), 1);
+  if (!children || !PyList_CheckExact(children.get()) || PyList_GET_SIZE(children.get()) == 0) return {};
+  tree.children = std::move(children);
+  return tree;
 }
 
 }  // namespace
@@ -219,6 +235,80 @@ ValueKind plain_kind(PyObject* value) noexcept {
   return ValueKind::refused;
 }
 
+namespace {
+
+bool hash_tree(const Tree& tree, Taking taking, int depth, std::uint64_t& hash) {
+  if (!tree || depth > kMostTreeDepth) return refuse();
+  mix(hash, static_cast<std::uint64_t>(PyObject_Hash(tree.connector.get())) ^ (tree.negated ? 1u : 0u));
+  mix(hash, static_cast<std::uint64_t>(tree.size()));
+  for (Py_ssize_t i = 0; i < tree.size(); ++i) {
+    if (PyObject* const name = tree.name(i)) {
+      mix(hash, static_cast<std::uint64_t>(PyObject_Hash(name)));
+      if (!hash_argument(tree.value(i), name, taking, hash)) return refuse();
+    } else if (!hash_tree(tree_of(tree.child(i)), taking, depth + 1, hash)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// False: refused.
+bool make_tree(const Tree& tree, Taking taking, PyObject* model, int depth, Argument& argument) {
+  if (!tree || depth > kMostTreeDepth) return false;
+  argument.connector = PyRef::borrow(tree.connector.get());
+  argument.negated = tree.negated;
+  for (Py_ssize_t i = 0; i < tree.size(); ++i) {
+    PyObject* const name = tree.name(i);
+    argument.names.push_back(PyRef::borrow(name));
+    argument.leaves.emplace_back();
+    if (name != nullptr) {
+      argument.leaves.back() = make_argument(tree.value(i), name, taking, model);
+      if (argument.leaves.back().kind == ValueKind::refused) return false;
+    } else if (!make_tree(tree_of(tree.child(i)), taking, model, depth + 1, argument.leaves.back())) {
+      return false;
+    }
+  }
+  argument.kind = ValueKind::tree;
+  return true;
+}
+
+bool take_tree(const Argument& argument, const Tree& tree, Taking taking, Values& values) {
+  if (!tree || static_cast<std::size_t>(tree.size()) != argument.leaves.size() ||
+      tree.negated != argument.negated ||
+      PyUnicode_Compare(tree.connector.get(), argument.connector.get()) != 0) {
+    return refuse();
+  }
+  for (std::size_t i = 0; i < argument.leaves.size(); ++i) {
+    const auto at = static_cast<Py_ssize_t>(i);
+    PyObject* const name = tree.name(at);
+    PyObject* const known = argument.names[i].get();
+    if (name != known && (name == nullptr || known == nullptr || PyUnicode_Compare(name, known) != 0))
+      return false;
+    if (!take(argument.leaves[i], tree.value(at), taking, values)) return false;
+  }
+  return true;
+}
+
+PyRef give_back_tree(const Argument& argument, Taking taking, PyObject* const*& next) {
+  const PyRef children = PyRef::steal(PyTuple_New(static_cast<Py_ssize_t>(argument.leaves.size())));
+  const PyRef joined = PyRef::steal(PyDict_New());
+  if (!children || !joined) return PyRef();
+  for (std::size_t i = 0; i < argument.leaves.size(); ++i) {
+    PyRef child = give_back(argument.leaves[i], taking, next);
+    if (child && argument.names[i])
+      child = PyRef::steal(PyTuple_Pack(2, argument.names[i].get(), child.get()));
+    if (!child) return PyRef();
+    PyTuple_SET_ITEM(children.get(), static_cast<Py_ssize_t>(i), child.release());
+  }
+  if (PyDict_SetItemString(joined.get(), "_connector", argument.connector.get()) < 0 ||
+      PyDict_SetItemString(joined.get(), "_negated", argument.negated ? Py_True : Py_False) < 0) {
+    return PyRef();
+  }
+  return PyRef::steal(PyObject_Call(classes.tree.get(), children.get(), joined.get()));
+}
+
+}  // namespace
+
 bool hash_argument(PyObject* value, PyObject* name, Taking taking, std::uint64_t& hash) {
   if (taking.aggregates) {
     Aggregate aggregate;
@@ -248,13 +338,7 @@ bool hash_argument(PyObject* value, PyObject* name, Taking taking, std::uint64_t
     return true;
   }
   if (name != nullptr || !classes.tree) return false;
-  const PyRef pairs = pairs_of(value);
-  if (!pairs) return refuse();
-  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pairs.get()); ++i) {
-    mix(hash, static_cast<std::uint64_t>(PyObject_Hash(name_of(pairs, i))));
-    if (!hash_argument(value_of_pair(pairs, i), name_of(pairs, i), taking, hash)) return refuse();
-  }
-  return true;
+  return hash_tree(tree_of(value), taking, 0, hash);
 }
 
 Argument make_argument(PyObject* value, PyObject* name, Taking taking, PyObject* model) {
@@ -304,14 +388,8 @@ Argument make_argument(PyObject* value, PyObject* name, Taking taking, PyObject*
     return argument;
   }
   if (name != nullptr) return argument;
-  const PyRef pairs = pairs_of(value);
-  for (Py_ssize_t i = 0; pairs && i < PyList_GET_SIZE(pairs.get()); ++i) {
-    argument.names.push_back(PyRef::borrow(name_of(pairs, i)));
-    argument.leaves.push_back(make_argument(value_of_pair(pairs, i), name_of(pairs, i), taking, model));
-    if (argument.leaves.back().kind == ValueKind::refused) return argument;
-  }
+  make_tree(tree_of(value), taking, model, 0, argument);
   PyErr_Clear();
-  if (pairs) argument.kind = ValueKind::tree;
   return argument;
 }
 
@@ -359,21 +437,8 @@ bool take(const Argument& argument, PyObject* value, Taking taking, Values& valu
       values.push_back(PyRef::borrow(value));
       return true;
     }
-    case ValueKind::tree: {
-      const PyRef pairs = pairs_of(value);
-      if (!pairs || static_cast<std::size_t>(PyList_GET_SIZE(pairs.get())) != argument.names.size()) {
-        return refuse();
-      }
-      for (std::size_t i = 0; i < argument.names.size(); ++i) {
-        const auto at = static_cast<Py_ssize_t>(i);
-        if (name_of(pairs, at) != argument.names[i].get() &&
-            PyUnicode_Compare(name_of(pairs, at), argument.names[i].get()) != 0) {
-          return false;
-        }
-        if (!take(argument.leaves[i], value_of_pair(pairs, at), taking, values)) return false;
-      }
-      return true;
-    }
+    case ValueKind::tree:
+      return take_tree(argument, tree_of(value), taking, values);
     default:
       if (plain_kind(value) != argument.kind) return false;
       values.push_back(PyRef::borrow(value));
@@ -421,19 +486,8 @@ PyRef give_back(const Argument& argument, Taking taking, PyObject* const*& next)
       if (!both || argument.what.get() == reinterpret_cast<PyObject*>(&PyTuple_Type)) return both;
       return PyRef::steal(PySequence_List(both.get()));
     }
-    case ValueKind::tree: {
-      const PyRef names = PyRef::steal(PyDict_New());
-      const PyRef pairs = PyRef::steal(PyTuple_New(static_cast<Py_ssize_t>(argument.names.size())));
-      if (!names || !pairs) return PyRef();
-      for (std::size_t i = 0; i < argument.names.size(); ++i) {
-        const PyRef value = give_back(argument.leaves[i], taking, next);
-        if (!value) return PyRef();
-        PyObject* pair = PyTuple_Pack(2, argument.names[i].get(), value.get());
-        if (pair == nullptr) return PyRef();
-        PyTuple_SET_ITEM(pairs.get(), static_cast<Py_ssize_t>(i), pair);
-      }
-      return PyRef::steal(PyObject_Call(classes.tree.get(), pairs.get(), nullptr));
-    }
+    case ValueKind::tree:
+      return give_back_tree(argument, taking, next);
     default:
       return PyRef::borrow(*next++);
   }

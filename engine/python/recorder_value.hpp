@@ -32,7 +32,7 @@ enum class ValueKind : std::uint8_t {
   instance,   // of a model, for its primary key
   members,    // of an IN: one value, the tuple of them
   bounds,     // of a range: the tuple or list of two values
-  tree,       // a Q of plain pairs, joined by AND
+  tree,       // a Q of pairs and of such trees
   aggregate,  // a constant: a function of one column
 };
 
@@ -42,9 +42,12 @@ struct Argument {
   ValueKind member = ValueKind::refused;    // of what kind members are
   PyRef attribute;                          // of an instance: where its primary key is
   ValueKind key_kind = ValueKind::refused;  // and of what kind that is
-  std::vector<PyRef> names;                 // of a tree; an aggregate's column
-  bool distinct = false;                    // of an aggregate
-  std::vector<Argument> leaves;             // of a tree; of bounds, two
+  // An aggregate's column. Of a tree's leaves, null for a tree within.
+  std::vector<PyRef> names;
+  bool distinct = false;         // of an aggregate
+  PyRef connector;               // of a tree
+  bool negated = false;          // of a tree
+  std::vector<Argument> leaves;  // of a tree; of bounds, two
 };
 
 // How the arguments of a method are to be taken.

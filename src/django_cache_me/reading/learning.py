@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import warnings
 from collections import Counter
 from typing import Any, Dict, Iterable, Iterator, NamedTuple, Tuple
 from typing import Counter as CounterType
@@ -141,10 +142,14 @@ class Lesson:
         return Compiled(sql, tuple(params), compiler, made)
 
     def plan(self, actual: tuple[Any, ...], wrapper: Any, ground: _engine.Ground) -> _engine.Plan | None:
-        try:
-            first = self.compile(actual)
-        except EmptyResultSet as empty:
-            raise Unlearnable("empty") from empty
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            try:
+                first = self.compile(actual)
+            except EmptyResultSet as empty:
+                raise Unlearnable("empty") from empty
+        if heard:
+            raise Unlearnable("warns")  # as it is to do each time
         if not first.sql or not read_script(first.sql, wrapper.vendor).readable:
             raise Unlearnable("unreadable")
         options = cache_me_registry.get_options(self.model)
@@ -179,10 +184,11 @@ class Lesson:
             compiled_corners = [(values, corner) for values, corner in corners if corner is not None]
             finder.let_it_ask(plan, (actual, first), [*probes, *compiled_corners], options)
         watch_options(plan, options)
-        if self.node.method == "aggregate":
-            _, args, kwargs, _, _ = self.node.steps(actual)[-1]
-            for cls in {type(expression) for expression in (*args, *kwargs.values())}:
-                plan.watch_class(cls)
+        # Of others than recorded chains the values aren't of steps.
+        for method, args, kwargs, _, _ in [] if self.node.is_root else self.node.steps(actual):
+            if method in ("aggregate", "annotate"):
+                for cls in {type(expression) for expression in (*args, *kwargs.values())}:
+                    plan.watch_class(cls)
         return plan
 
     def _compile_corner(self, values: tuple[Any, ...]) -> Compiled | None:

@@ -37,7 +37,8 @@ from .replaying import CHAIN, CLONED, DJANGOS, ENDING, is_recorded, materialise,
 
 #: What makes a step, and what ends a chain; on managers too, which is where most chains begin.
 _STEPS = (
-    "filter exclude order_by reverse distinct all select_related only defer values values_list __getitem__"
+    "filter exclude order_by reverse distinct all select_related only defer values values_list annotate"
+    " __getitem__"
 ).split()
 #: What a class of querysets must have as Django has it (or as it is extended here) to take part.
 _RELIED_ON = (
