@@ -16,6 +16,7 @@ LOOKUPS = (
     "exact iexact contains icontains startswith endswith istartswith iendswith gt gte lt lte in range isnull"
     " regex iregex date year month day week hour time"
 ).split()
+COLUMN = "column "
 AGGREGATES = ("Avg", "Count", "Max", "Min", "Sum", "StdDev")
 VALUES: list[Any] = [
     0,
@@ -134,7 +135,8 @@ def _calls(rng: random.Random, model: Any) -> Any:
         elif kind < 6:
             name = rng.choice(fields)
             lookup = rng.choice(LOOKUPS) if rng.random() < 0.7 else "exact"
-            steps.append((rng.choice(["filter", "exclude"]), f"{name}__{lookup}", rng.randrange(len(VALUES))))
+            value = rng.randrange(len(VALUES)) if rng.random() < 0.92 else COLUMN + rng.choice(fields)
+            steps.append((rng.choice(["filter", "exclude"]), f"{name}__{lookup}", value))
         else:
             other = ["order_by", "values", "values_list", "only", "defer", "select_related"]
             steps.append((rng.choice([*other, "distinct", "reverse", "slice"]), rng.choice(fields), 0))
@@ -181,7 +183,7 @@ def _run(rng: random.Random, models: Any, calls: Any, turn: int) -> None:
             elif isinstance(name, list):
                 queryset = getattr(queryset, method)(_q(rng, name, turn))
             elif method in ("filter", "exclude"):
-                queryset = getattr(queryset, method)(**{name: _another(rng, VALUES[value], turn)})
+                queryset = getattr(queryset, method)(**{name: _value(rng, value, turn)})
             elif method == "slice":
                 queryset = queryset[turn : turn + 5]
             elif method in ("distinct", "reverse"):
@@ -244,6 +246,14 @@ def _aggregate(name: str, column: str, distinct: bool) -> Any:
     from django.db import models
 
     return getattr(models, name)(column, distinct=distinct)
+
+
+def _value(rng: random.Random, described: Any, turn: int) -> Any:
+    from django.db.models import F
+
+    if isinstance(described, str):
+        return F(described[len(COLUMN) :])
+    return _another(rng, VALUES[described], turn)
 
 
 def _another(rng: random.Random, value: Any, turn: int) -> Any:

@@ -88,9 +88,26 @@ BY_PLAN = {
         m.select_related("category").annotate(n=Count("tags")).filter(n__gte=n).order_by("id")
     ),
 }
+BY_PLAN.update(
+    {
+        "a column": lambda m, n: list(m.filter(price__gt=F("weight"), price__lt=n + 6).order_by("id")),
+        "a column in a Q": lambda m, n: list(m.filter(Q(price=F("weight")) | Q(price=n)).order_by("id")),
+        "a column of another table": lambda m, n: list(
+            m.exclude(name=F("category__name")).filter(price__gte=n).order_by("id")
+        ),
+        "a column within": lambda m, n: list(
+            m.filter(Q(active=True) | ~Q(price__gt=F("weight")), price__gte=n).order_by("id")
+        ),
+        "a column got": lambda m, n: m.get(price=n, weight__lte=F("price")),
+        "a column that is annotated": lambda m, n: list(
+            m.annotate(n=Count("tags")).filter(weight__gte=F("n"), price__gte=n).order_by("id")
+        ),
+    }
+)
 #: These are answered all the same, by Django's own building.
 NOT_BY_PLAN = {
-    "an expression in a Q": lambda m, n: list(m.filter(Q(price=F("weight")) | Q(price=n)).order_by("id")),
+    "an expression in a Q": lambda m, n: list(m.filter(Q(price=F("weight") * 2) | Q(price=n)).order_by("id")),
+    "an expression": lambda m, n: list(m.filter(price__gt=F("weight") + n).order_by("id")),
     "an expression that is joined": lambda m, n: list(
         m.filter(Q(Exists(Review.objects.filter(product=OuterRef("pk")))) | Q(price=n)).order_by("id")
     ),

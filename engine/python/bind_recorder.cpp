@@ -27,7 +27,7 @@ constexpr const char* kMethods[] = {"filter",      "exclude",        "order_by",
 constexpr const char* kKinds[] = {"refused",        "constant",       "integer", "text",     "numeral",
                                   "uuid_text",      "real",           "decimal", "uuid",     "date",
                                   "naive_datetime", "aware_datetime", "time",    "duration", "instance",
-                                  "members",        "bounds",         "tree",    "aggregate"};
+                                  "members",        "bounds",         "tree",    "column",   "aggregate"};
 
 nb::object given(PyRef object) {
   if (!object) {
@@ -93,6 +93,7 @@ void describe(const Argument& argument, nb::object name, bool late, nb::list& fo
   switch (argument.kind) {
     case ValueKind::constant:
     case ValueKind::refused:
+    case ValueKind::column:
     case ValueKind::aggregate:
       return;
     case ValueKind::instance:

@@ -89,18 +89,27 @@ bool is_like(const Sample& sample, PyObject* object, Look look) {
   return true;
 }
 
-// The name in a plain F, or "*" for a plain Star; null: it's neither. Borrowed.
-PyObject* source_of(PyObject* expression) {
+// The name that an object like the sample has; null: it isn't like that. Borrowed.
+PyObject* name_in(const Sample& sample, PyObject* expression) {
   PyObject* source = nullptr;
-  const auto look = [&](PyObject* name, PyObject* value) {
+  const bool is_one = is_like(sample, expression, [&](PyObject* name, PyObject* value) {
     if (name != names.name) return name == names.constructor_args;
     source = value;
     return PyUnicode_CheckExact(value) != 0;
-  };
-  if (is_like(*known().star, expression, look)) return names.star;
+  });
+  return is_one ? source : nullptr;
+}
+
+// The name in a plain F, or "*" for a plain Star; null: it's neither. Borrowed.
+PyObject* source_of(PyObject* expression) {
+  if (Py_TYPE(expression) == known().star->shape.type())
+    return is_like(*known().star, expression,
+                   [](PyObject* name, PyObject*) { return name == names.constructor_args; })
+               ? names.star
+               : nullptr;
+  PyObject* const source = name_in(*known().column, expression);
   // A column of that name isn't all rows.
-  return is_like(*known().column, expression, look) && PyUnicode_Compare(source, names.star) != 0 ? source
-                                                                                                  : nullptr;
+  return source != nullptr && PyUnicode_Compare(source, names.star) != 0 ? source : nullptr;
 }
 
 bool sample_of(PyObject* instance, std::unique_ptr<Sample>& sample) {
@@ -150,6 +159,15 @@ PyRef make_aggregate(PyObject* type, PyObject* source, bool distinct) {
     return PyRef();
   }
   return PyRef::steal(PyObject_Call(type, arguments.get(), by_name.get()));
+}
+
+PyObject* read_column(PyObject* value) {
+  return known().column ? name_in(*known().column, value) : nullptr;
+}
+
+PyRef make_column(PyObject* name) {
+  PyObject* const type = reinterpret_cast<PyObject*>(known().column->shape.type());
+  return PyRef::steal(PyObject_CallFunctionObjArgs(type, name, nullptr));
 }
 
 bool set_aggregates(const std::vector<PyRef>& aggregates, const PyRef& column, const PyRef& star) {

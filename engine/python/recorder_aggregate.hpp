@@ -1,4 +1,4 @@
-// The arguments of aggregate() that can be recorded: Django's own functions of one column, and nothing else.
+// The expressions that can be recorded: Django's own functions of one column, its F, and nothing else.
 //
 // Two expressions are the same only if all that they are made of is: the class itself (no subclass), the
 // column's name, DISTINCT or not, and each further attribute as the class has it in a new instance. Whatever
@@ -25,6 +25,12 @@ bool read_aggregate(PyObject* value, Aggregate& aggregate);
 
 // The expression made anew. Null: an error is set.
 PyRef make_aggregate(PyObject* type, PyObject* source, bool distinct);
+
+// The name in a plain F; borrowed. Null without an error: it's none.
+PyObject* read_column(PyObject* value);
+
+// The F made anew. Null: an error is set.
+PyRef make_column(PyObject* name);
 
 // New instances as samples: one of each class of aggregates, of Django's F and of its Star. False: an error
 // is set.

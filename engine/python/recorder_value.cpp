@@ -337,7 +337,14 @@ bool hash_argument(PyObject* value, PyObject* name, Taking taking, std::uint64_t
     mix(hash, address(Py_TYPE(value)));
     return true;
   }
-  if (name != nullptr || !classes.tree) return false;
+  if (name != nullptr) {
+    PyObject* const column = read_column(value);
+    if (column == nullptr) return refuse();
+    mix(hash, static_cast<std::uint64_t>(ValueKind::column));
+    mix(hash, static_cast<std::uint64_t>(PyObject_Hash(column)));
+    return true;
+  }
+  if (!classes.tree) return false;
   return hash_tree(tree_of(value), taking, 0, hash);
 }
 
@@ -387,7 +394,14 @@ Argument make_argument(PyObject* value, PyObject* name, Taking taking, PyObject*
     PyErr_Clear();
     return argument;
   }
-  if (name != nullptr) return argument;
+  if (name != nullptr) {
+    if (PyObject* const column = read_column(value)) {
+      argument.kind = ValueKind::column;
+      argument.names.push_back(PyRef::borrow(column));
+    }
+    PyErr_Clear();
+    return argument;
+  }
   make_tree(tree_of(value), taking, model, 0, argument);
   PyErr_Clear();
   return argument;
@@ -406,6 +420,10 @@ bool take(const Argument& argument, PyObject* value, Taking taking, Values& valu
       return read_aggregate(value, aggregate) && aggregate.type == argument.what.get() &&
              aggregate.distinct == argument.distinct &&
              PyUnicode_Compare(aggregate.source, argument.names.front().get()) == 0;
+    }
+    case ValueKind::column: {
+      PyObject* const column = read_column(value);
+      return column != nullptr && PyUnicode_Compare(column, argument.names.front().get()) == 0;
     }
     case ValueKind::members: {
       if (!is_container(value)) return false;
@@ -448,7 +466,7 @@ bool take(const Argument& argument, PyObject* value, Taking taking, Values& valu
 
 std::size_t values_of(const Argument& argument, Taking taking) noexcept {
   if (argument.kind == ValueKind::constant || argument.kind == ValueKind::refused ||
-      argument.kind == ValueKind::aggregate) {
+      argument.kind == ValueKind::aggregate || argument.kind == ValueKind::column) {
     return 0;
   }
   if (argument.kind == ValueKind::instance) return taking.late ? 1 : 2;
@@ -464,6 +482,8 @@ PyRef give_back(const Argument& argument, Taking taking, PyObject* const*& next)
       return PyRef::borrow(argument.what.get());
     case ValueKind::aggregate:
       return make_aggregate(argument.what.get(), argument.names.front().get(), argument.distinct);
+    case ValueKind::column:
+      return make_column(argument.names.front().get());
     case ValueKind::instance: {
       if (taking.late) return PyRef::borrow(*next++);
       PyObject* key = *next++;

@@ -33,6 +33,7 @@ enum class ValueKind : std::uint8_t {
   members,    // of an IN: one value, the tuple of them
   bounds,     // of a range: the tuple or list of two values
   tree,       // a Q of pairs and of such trees
+  column,     // a constant: an F
   aggregate,  // a constant: a function of one column
 };
 
@@ -42,7 +43,7 @@ struct Argument {
   ValueKind member = ValueKind::refused;    // of what kind members are
   PyRef attribute;                          // of an instance: where its primary key is
   ValueKind key_kind = ValueKind::refused;  // and of what kind that is
-  // An aggregate's column. Of a tree's leaves, null for a tree within.
+  // A column's, and an aggregate's. Of a tree's leaves, null for a tree within.
   std::vector<PyRef> names;
   bool distinct = false;         // of an aggregate
   PyRef connector;               // of a tree
