@@ -312,6 +312,22 @@ def test_querysets_are_lazy_until_somebody_asks_for_the_query(sqlite):
     assert "LIMIT 1" in str(queryset.query)
 
 
+def test_a_getter_of_ones_own_is_asked_for_the_query(sqlite):
+    asked = []
+
+    def getter(self):
+        asked.append(True)
+        return QuerySet.query.fget(self)
+
+    class Asking(QuerySet):
+        query = QuerySet.query.getter(getter)
+
+    for _ in range(ENOUGH):
+        asked.clear()
+        list(Asking(Product).filter(name="p1"))
+        assert asked
+
+
 def test_errors_come_where_they_always_came(sqlite):
     for _ in range(ENOUGH):
         with pytest.raises(FieldError):

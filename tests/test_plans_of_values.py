@@ -12,6 +12,7 @@ from django.test import override_settings
 from django_cache_me import _engine
 from django_cache_me.reading import learning
 
+from .shapes.models import BarelyManaged, Measured
 from .shop.models import Product, Tag
 
 pytestmark = [
@@ -122,6 +123,52 @@ def test_values_that_only_look_alike(goods, lookup):
     for _ in range(4):
         for value, wanted in zip(values, expected):
             assert outcome(goods, lookup, value) == wanted, value
+
+
+@pytest.fixture
+def measured(alias):
+    for number in ("1234.5677", "1234.5678", "0.3333"):
+        Measured.objects.using(alias).create(exact=D(number), rough=D(number), number="15112345678")
+    return lambda: Measured.objects.using(alias)  # anew each time, as above
+
+
+def agree(ask, learnt, others):
+    """What is learnt of some values says nothing wrong of others."""
+    with override_settings(DJANGO_CACHE_ME_ON=False):
+        expected = {value: ask(value) for value in (*learnt, *others)}
+    for _ in range(6):
+        for value in learnt:
+            assert ask(value) == expected[value]
+    for _ in range(4):
+        for value in others:
+            assert ask(value) == expected[value], value
+
+
+@pytest.mark.parametrize("number", [slice(None), slice(5)], ids=["all", "sliced"])
+@pytest.mark.parametrize("lookup", ["rough", "exact", "rough__gte", "rough__lte"])
+def test_floats_are_rounded_as_the_column_has_digits(measured, lookup, number):
+    """Not as another column of the model has them."""
+
+    def ask(value):
+        found = measured().filter(**{lookup: value}).order_by("id").values_list("id", flat=True)
+        return list(found[number])
+
+    agree(ask, [1.5, 2.25], [1234.56775, 1234.567749, 1234.56785, 1 / 3, 0.33330000001, -1234.56775])
+
+
+def test_fields_of_a_project_are_asked_each_time(measured):
+    def ask(value):
+        return measured().filter(number=value).count(), measured().filter(number__in=[value, "x"]).count()
+
+    agree(ask, ["123", "456"], ["15112345678", "15112345679", "+15112345678", "1511234567"])
+    assert "own_conversions_of_values" in learning.refusals
+
+
+def test_a_manager_may_have_nothing_of_managers(alias):
+    BarelyManaged._base_manager.using(alias).create(name="a")
+    for _ in range(6):
+        queryset = BarelyManaged.objects.get_queryset().using(alias)
+        assert [one.name for one in queryset.filter(name="a")] == ["a"]
 
 
 def test_the_keys_are_those_without_chains(goods):

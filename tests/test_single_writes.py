@@ -12,7 +12,7 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.test import override_settings
 
-from django_cache_me import _engine
+from django_cache_me import _engine, stats
 from django_cache_me.databases.connection import state_of, store_for
 from django_cache_me.databases.identity import identity_of
 from django_cache_me.registry import cache_me_registry
@@ -210,11 +210,36 @@ def test_a_refused_statement_is_bumped_and_over(alias, ways):
     assert_hit(alias, read)
     ways.clear()
     second.word = first.word
+    bumps = stats()["bumps"]
     with pytest.raises(IntegrityError):
         second.save()
     assert ways == [True]
+    assert stats()["bumps"] == bumps + 1
     assert assert_miss(alias, read) == "b"
     assert_hit(alias, read)  # no intent was left
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_an_interrupt_ends_the_statement_before_it_is_executed(alias, ways, monkeypatch, error):
+    driver = type(state_of(connections[alias]).driver)
+    original, interrupts = driver.commits_at_once, []
+
+    def commits_at_once(self, raw, script):
+        if interrupts:
+            raise error
+        return original(self, raw, script)
+
+    monkeypatch.setattr(driver, "commits_at_once", commits_at_once)
+    connections[alias].close()  # what is known of it has the driver's method
+    category = Category.objects.using(alias).create(name="a")
+    category.save()
+    interrupts.append(True)
+    with pytest.raises(error):
+        save(category, "b")
+    interrupts.clear()
+    assert name_of(alias)() == "a"
+    save(category, "c")
+    assert name_of(alias)() == "c"
 
 
 def test_a_statement_of_unknown_outcome_keeps_its_intent(postgresql, ways):

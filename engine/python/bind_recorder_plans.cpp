@@ -19,8 +19,8 @@ namespace cache_me::python {
 namespace {
 
 void add_parameter(Plan& plan, std::size_t value, nb::bytes head, nb::handle key_attribute,
-                   std::optional<std::int64_t> least, std::optional<std::int64_t> most, nb::handle before,
-                   nb::handle after, nb::handle convert, bool is_members, nb::handle wrap, bool is_numeral) {
+                   std::optional<std::int64_t> least, std::optional<std::int64_t> most, nb::handle convert,
+                   bool is_members, nb::handle wrap, bool is_numeral) {
   Parameter parameter;
   parameter.is_constant = false;
   parameter.value = value;
@@ -29,8 +29,6 @@ void add_parameter(Plan& plan, std::size_t value, nb::bytes head, nb::handle key
   parameter.key_attribute = owned_or_null(key_attribute);
   parameter.least = least;
   parameter.most = most;
-  parameter.before = owned_or_null(before);
-  parameter.after = owned_or_null(after);
   parameter.convert = owned_or_null(convert);
   parameter.wrap = owned_or_null(wrap);
   parameter.is_numeral = is_numeral;
@@ -186,13 +184,12 @@ void register_all(nb::module_& module) {
       .def("add_constant", &add_constant, "encoded"_a, "value"_a.none(),
            nb::sig("def add_constant(self, encoded: bytes, value: typing.Any) -> None"))
       .def("add_parameter", &add_parameter, "value"_a, "head"_a, "key_attribute"_a.none() = nb::none(),
-           "least"_a = nb::none(), "most"_a = nb::none(), "before"_a.none() = nb::none(),
-           "after"_a.none() = nb::none(), "convert"_a.none() = nb::none(), "is_members"_a = false,
-           "wrap"_a.none() = nb::none(), "is_numeral"_a = false,
+           "least"_a = nb::none(), "most"_a = nb::none(), "convert"_a.none() = nb::none(),
+           "is_members"_a = false, "wrap"_a.none() = nb::none(), "is_numeral"_a = false,
            nb::sig("def add_parameter(self, value: int, head: bytes, key_attribute: str | None = None, "
                    "least: int | None "
                    "= None, "
-                   "most: int | None = None, before: str | None = None, after: str | None = None, convert: "
+                   "most: int | None = None, convert: "
                    "typing.Any = None, is_members: bool = False, wrap: typing.Any = None, is_numeral: bool = "
                    "False) -> None"))
       .def(

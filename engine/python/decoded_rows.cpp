@@ -1,7 +1,6 @@
 #include "decoded_rows.hpp"
 
 #include <algorithm>
-#include <numeric>
 
 #include "cache_me/hash.hpp"
 #include "compat.hpp"
@@ -13,7 +12,7 @@ namespace {
 constexpr std::size_t kSeen = 4096;
 // One blob takes no more than this part of the budget.
 constexpr std::size_t kPart = 4;
-// Objects are larger than their bytes by about that: what is larger by itself isn't even decoded for keeping.
+// Objects are larger than their bytes by about that, as a rule: what would be too large isn't even tried.
 constexpr std::size_t kGrowth = 4;
 
 // Rows of fewer bytes than that on average aren't runs of their own.
@@ -32,12 +31,12 @@ bool skip_row(Decoder& decoder, std::size_t columns) {
 }  // namespace
 
 std::shared_ptr<const DecodedRows> DecodedRows::decode(std::string_view bytes, std::uint64_t hash,
-                                                       RowRuns& runs) {
+                                                       RowRuns& runs, std::size_t most) {
   std::shared_ptr<DecodedRows> rows(new DecodedRows(hash));
-  return rows->fill(bytes, runs) ? rows : nullptr;
+  return rows->fill(bytes, runs, most) ? rows : nullptr;
 }
 
-bool DecodedRows::fill(std::string_view bytes, RowRuns& runs) {
+bool DecodedRows::fill(std::string_view bytes, RowRuns& runs, std::size_t most) {
   Decoder decoder(bytes);
   if (!decoder.read_rows_head(head_) || head_.columns == 0) return false;
   std::string_view rest = bytes.substr(bytes.size() - decoder.left());
@@ -45,14 +44,17 @@ bool DecodedRows::fill(std::string_view bytes, RowRuns& runs) {
   row_by_row_ = head_.rows > 1 && rest.size() / head_.rows >= kWide;
   runs_.reserve(row_by_row_ ? head_.rows : 1);
   const std::size_t rows_of_run = row_by_row_ ? 1 : head_.rows;
+  std::size_t size = own_size();
   for (std::size_t row = 0; row < head_.rows; row += rows_of_run) {
     for (std::size_t i = 0; i < rows_of_run; ++i) {
       if (!skip_row(decoder, head_.columns)) return false;
     }
-    const std::size_t size = rest.size() - decoder.left();
-    runs_.push_back(runs.get(rest.substr(0, size), head_.columns));
+    const std::size_t length = rest.size() - decoder.left();
+    runs_.push_back(runs.get(rest.substr(0, length), head_.columns));
     if (runs_.back() == nullptr) return false;
-    rest.remove_prefix(size);
+    size += runs_.back()->size() + sizeof(runs_.back());
+    if (size > most) return false;
+    rest.remove_prefix(length);
   }
   return rest.empty();
 }
@@ -73,11 +75,6 @@ std::size_t DecodedRows::own_size() const noexcept {
   return sizeof(DecodedRows) + start_.size() + runs_.size() * sizeof(runs_.front());
 }
 
-std::size_t DecodedRows::size() const noexcept {
-  return std::accumulate(runs_.begin(), runs_.end(), own_size(),
-                         [](std::size_t sum, const auto& run) { return sum + run->size(); });
-}
-
 std::shared_ptr<const DecodedRows> DecodedCache::get(std::string_view bytes) {
   if (!compat::kHasGil || bytes.size() > budget_ / kPart / kGrowth) return nullptr;
   const std::uint64_t hash = hash64(bytes);
@@ -89,10 +86,11 @@ std::shared_ptr<const DecodedRows> DecodedCache::get(std::string_view bytes) {
   }
   if (seen_.empty()) seen_.resize(kSeen);
   std::uint64_t& place = seen_[hash % kSeen];
-  if (std::exchange(place, hash) != hash) return nullptr;
+  if (place == ~hash || std::exchange(place, hash) != hash) return nullptr;
   // Decoding may run Python code (a zone's), and that may come here.
-  std::shared_ptr<const DecodedRows> rows = DecodedRows::decode(bytes, hash, runs_);
-  if (!rows || rows->size() > budget_ / kPart || by_hash_.count(hash) != 0) return rows;
+  std::shared_ptr<const DecodedRows> rows = DecodedRows::decode(bytes, hash, runs_, budget_ / kPart);
+  if (!rows) seen_[hash % kSeen] = ~hash;
+  if (!rows || by_hash_.count(hash) != 0) return rows;
   rows_.push_front(rows);
   by_hash_.emplace(hash, rows_.begin());
   size_ += rows->own_size();

@@ -30,16 +30,15 @@ namespace cache_me::python {
 // The rows of one blob; never changed once they are made.
 class DecodedRows {
  public:
-  // Null: malformed, or out of memory; no error is set.
-  static std::shared_ptr<const DecodedRows> decode(std::string_view bytes, std::uint64_t hash, RowRuns& runs);
+  // Null: malformed, out of memory, or larger than `most` bytes in memory; no error is set.
+  static std::shared_ptr<const DecodedRows> decode(std::string_view bytes, std::uint64_t hash, RowRuns& runs,
+                                                   std::size_t most);
 
   const RowsHead& head() const noexcept { return head_; }
   std::uint64_t hash() const noexcept { return hash_; }
   bool is_of(std::string_view bytes) const noexcept;
   // What it takes in memory without its runs, estimated.
   std::size_t own_size() const noexcept;
-  // With its runs, which others may hold, too.
-  std::size_t size() const noexcept;
 
   // The values of a row, borrowed: of this object or, where some have to be new, of `fresh`. Null: a Python
   // error is set.
@@ -49,7 +48,7 @@ class DecodedRows {
 
  private:
   explicit DecodedRows(std::uint64_t hash) : hash_(hash) {}
-  bool fill(std::string_view bytes, RowRuns& runs);
+  bool fill(std::string_view bytes, RowRuns& runs, std::size_t most);
 
   std::string start_;  // the bytes of the head
   std::uint64_t hash_;
@@ -79,7 +78,7 @@ class DecodedCache {
   std::size_t size_ = 0;  // without the runs
   Rows rows_;             // the last used first
   std::unordered_map<std::uint64_t, Rows::iterator> by_hash_;
-  std::vector<std::uint64_t> seen_;  // hashes of what came once
+  std::vector<std::uint64_t> seen_;  // hashes of what came once; their complements: of what is too large
 };
 
 // The process's own; it lives for ever, for the interpreter ends before C++ does.

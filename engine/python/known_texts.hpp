@@ -18,11 +18,13 @@ class KnownTexts {
  public:
   // What is known of `text`, a str; borrowed, or null.
   PyObject* find(PyObject* text) const noexcept {
+    if (!is_ready(text)) return nullptr;
     const Known& known = known_[place_of(text)];
     return known.text && are_equal(known.text.get(), text) ? known.what.get() : nullptr;
   }
   // In place of what another text has left at the same place.
   void add(PyObject* text, PyObject* what) {
+    if (!is_ready(text)) return;
     Known one{PyRef::borrow(text), PyRef::borrow(what)};
     std::swap(known_[place_of(text)], one);
   }
@@ -32,6 +34,14 @@ class KnownTexts {
     PyRef text, what;
   };
 
+  // Before 3.12 a str may have its characters in an old form.
+  static bool is_ready(PyObject* text) noexcept {
+#if PY_VERSION_HEX < 0x030C0000
+    return PyUnicode_IS_READY(text) != 0;
+#else
+    return text != nullptr;
+#endif
+  }
   static std::size_t place_of(PyObject* text) noexcept;
   static bool are_equal(PyObject* one, PyObject* other) noexcept;
 

@@ -171,6 +171,19 @@ void tell_listener(const char* what) {
   });
 }
 
+// The statement has raised, and Python says what becomes of its intent.
+bool fail_singly(Cursor* cursor, PyObject* object, SingleWay& way, Intent& intent) {
+  try {
+    const PyRef told = object_of(std::move(intent));
+    return told && PyRef::steal(PyObject_CallFunctionObjArgs(cursor_face().single_failed.get(), cursor->state,
+                                                             object, told.get(), nullptr));
+  } catch (const std::exception&) {  // there's no memory: as if nothing were known of the outcome
+    way.writes.table().keep(std::move(intent));
+    PyErr_NoMemory();
+    return false;
+  }
+}
+
 // A statement that is a commit of its own and writes known rows (writing/single.py). Null without an error:
 // it's for the long way.
 PyObject* write_singly(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* kwnames) {
@@ -181,16 +194,17 @@ PyObject* write_singly(PyObject* self, PyObject* const* args, Py_ssize_t count, 
     return nullptr;
   }
   const PyRef held = PyRef::borrow(*slot_at(cursor->state, state_slots().single_writes));
-  std::optional<Intent> intent = way->declare(cursor->state, args[0], args[1]);
+  std::optional<Intent> intent;
+  try {
+    intent = way->declare(cursor->state, args[0], args[1]);
+  } catch (const std::exception&) {  // there's no memory
+    return PyErr_NoMemory();
+  }
   if (!intent) return nullptr;
   tell_listener("declared");
   PyRef result = call_driver(cursor, names.execute, args, count);
   if (!result) {
-    aside([&] {
-      const PyRef told = object_of(std::move(*intent));
-      return told && PyRef::steal(PyObject_CallFunctionObjArgs(
-                         cursor_face().single_failed.get(), cursor->state, held.get(), told.get(), nullptr));
-    });
+    aside([&] { return fail_singly(cursor, held.get(), *way, *intent); });
     return nullptr;
   }
   tell_listener("executed");
@@ -206,10 +220,9 @@ PyObject* write_singly(PyObject* self, PyObject* const* args, Py_ssize_t count, 
 PyObject* execute(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* kwnames) {
   PyObject* makes_snapshot = plain_read(of(self), args, count, kwnames);
   if (makes_snapshot != nullptr) return read(self, args, count, makes_snapshot == Py_True);
-  PyErr_Clear();
+  PyErr_Clear();  // no code was run; whatever it was is met again
   PyObject* const written = write_singly(self, args, count, kwnames);
   if (written != nullptr || PyErr_Occurred() != nullptr) return written;
-  PyErr_Clear();  // whatever it was is met again, or wasn't of importance
   return hand_over(cursor_face().execute, self, args, count, kwnames);
 }
 

@@ -8,6 +8,7 @@
 #include "compat.hpp"
 #include "interned.hpp"
 #include "recorder_ground.hpp"
+#include "refusal.hpp"
 
 namespace nb = nanobind;
 
@@ -276,7 +277,7 @@ PyRef ask_database(const Plan& plan, PyObject* const* values, const std::string&
                    PyObject* ground, bool is_plain) {
   const PyRef miss = PyRef::borrow(plan.miss.get());  // it may be taken off meanwhile
   const PyRef statement = plan.statement(values, connection);
-  if (!statement) PyErr_Clear();  // Django raises it at the place where it always did
+  if (!statement) clear_refusal();  // Django raises it at the place where it always did
   const PyRef at = PyRef::steal(PyBytes_FromStringAndSize(key.data(), static_cast<Py_ssize_t>(key.size())));
   if (!statement || !at) return PyRef();
   PyObject* const arguments[] = {statement.get(), at.get(), connection, ground,
@@ -325,7 +326,7 @@ PyRef attempt_by(const std::shared_ptr<const Plan>& plan, const Node& node, PyOb
       if (list) on_miss = OnMiss::asked;
     }
   } else {
-    PyErr_Clear();
+    clear_refusal();
   }
   std::swap(key, kept);
   return list;

@@ -6,6 +6,7 @@
 #include "cache_me/entry.hpp"
 #include "recorder_ground.hpp"
 #include "recorder_value.hpp"
+#include "refusal.hpp"
 #include "row_codec.hpp"
 
 namespace cache_me::python {
@@ -28,13 +29,10 @@ PyRef parameter_of(const Parameter& parameter, PyObject* value, PyObject* connec
   if (parameter.convert) {
     PyRef made =
         PyRef::steal(PyObject_CallFunctionObjArgs(parameter.convert.get(), value, connection, nullptr));
-    if (!made) PyErr_Clear();  // Django raises it at the place where it always did
+    if (!made) clear_refusal();  // Django raises it at the place where it always did
     return made;
   }
-  PyRef made = PyRef::borrow(value);
-  if (parameter.before) made = PyRef::steal(PyUnicode_Concat(parameter.before.get(), made.get()));
-  if (made && parameter.after) made = PyRef::steal(PyUnicode_Concat(made.get(), parameter.after.get()));
-  return made;
+  return PyRef::borrow(value);
 }
 
 bool append_value(const Parameter& parameter, PyObject* value, PyObject* connection, Encoder& encoder) {

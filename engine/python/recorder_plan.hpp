@@ -32,7 +32,6 @@ struct Parameter {
   PyRef key_attribute;                      // the value is an instance, whose key is wanted
   bool is_numeral = false;                  // the value is text that is read as an integer
   std::optional<std::int64_t> least, most;  // of an integer: outside of these the SQL is another
-  PyRef before, after;                      // text: what stands around it
   PyRef convert;                            // convert(value, connection), or null
   // For asking the database: a constant itself, and the driver's class that a value is wrapped in, or null.
   PyRef constant, wrap;
@@ -68,7 +67,7 @@ class Plan {
   PyRef miss;
   std::vector<std::string> sql;  // around the gaps, if there is a `miss`
 
-  // The entry's key for these values, into `key_out`. False without an error: not by this plan.
+  // The entry's key for these values, into `key_out`. False: not by this plan; or an error is set.
   bool make_key(PyObject* const* values, PyObject* connection, std::string& key_out) const;
 
   // The parameters as they go into the key. False as above.

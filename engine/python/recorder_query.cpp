@@ -24,8 +24,11 @@ PyObject* get_attribute(PyObject* self, PyObject* queryset, PyObject*) {
   return nullptr;
 }
 
+// The one that stands on QuerySet; who makes another of it (by `getter`) has a getter of their own.
+PyObject* installed = nullptr;
+
 PyObject* get_property(PyObject* self, PyObject* queryset, PyObject* type) {
-  if (queryset != nullptr && queryset != Py_None) {
+  if (self == installed && queryset != nullptr && queryset != Py_None) {
     const Glance glance(queryset);
     // Django's asks for the filter of a related manager first, which is put off.
     if (glance && glance.at(Glance::deferred_filter) == Py_None) {
@@ -37,6 +40,20 @@ PyObject* get_property(PyObject* self, PyObject* queryset, PyObject* type) {
   }
   return PyProperty_Type.tp_descr_get(self, queryset, type);
 }
+
+// Before 3.12 property's own __init__ writes the getter's text here for a class that isn't property itself.
+PyObject* get_text(PyObject*, void*) {
+  Py_RETURN_NONE;
+}
+
+int set_text(PyObject*, PyObject*, void*) {
+  return 0;
+}
+
+PyGetSetDef property_attributes[] = {
+    {"__doc__", get_text, set_text, nullptr, nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
 
 PyTypeObject attribute_type = compat::blank_type();
 PyTypeObject property_type = compat::blank_type();
@@ -68,6 +85,7 @@ bool init_recorder_query() {
   property_type.tp_base = &PyProperty_Type;
   property_type.tp_flags = Py_TPFLAGS_DEFAULT;
   property_type.tp_descr_get = get_property;
+  property_type.tp_getset = property_attributes;
   return PyType_Ready(&attribute_type) == 0 && PyType_Ready(&property_type) == 0;
 }
 

@@ -63,7 +63,7 @@ PyRef ResultPlan::build_from(std::string_view bytes, const Batch& batch) const {
   RowDecoder decoder(bytes);
   RowsHead head;
   if (!decoder.begin(head) || !takes(head)) return PyRef();
-  RowBuffer row(head.columns);
+  RowBuffer row(head.rows == 0 ? 0 : head.columns);
   PyRef results =
       list_of(head.rows, [&](std::size_t) { return decoder.next(row) ? make(row.data(), batch) : PyRef(); });
   return results && decoder.end() ? std::move(results) : PyRef();

@@ -26,7 +26,8 @@ struct SingleWay {
   double until = 0;       // by Python's time.monotonic()
   KnownTexts known;       // what was found in `plans`
 
-  // The intent of executing `text`, declared. Nothing, without an error: it's for the long way.
+  // The intent of executing `text`, declared. Nothing, without an error: it's for the long way. May throw
+  // what the standard library throws; nothing is declared then.
   std::optional<Intent> declare(PyObject* state, PyObject* text, PyObject* parameters);
 
  private:
@@ -36,7 +37,7 @@ struct SingleWay {
 // What `object` is, or null.
 SingleWay* single_way_of(PyObject* object) noexcept;
 
-// The intent for Python, which withdraws it. Null: a Python error is set.
+// The intent for Python, which withdraws it. Throws if there's no memory for that, and `intent` is as it was.
 PyRef object_of(Intent&& intent);
 
 }  // namespace cache_me::python

@@ -286,6 +286,23 @@ def test_wide_rows_stay_within_the_budget(budget):
     assert _engine.decoded_size() == 0
 
 
+def test_what_is_too_large_is_made_anew_each_time(budget):
+    """Small numbers take little room in bytes and much in memory."""
+    rows = [tuple(range(1000 * i, 1000 * i + 100)) for i in range(900)]
+    blob = _engine.encode_rows(rows)
+    plan = _engine.RowsPlan(tuple, (), list(range(100)))
+    assert len(blob) < (8 << 20) / 16
+    for _ in range(4):
+        assert plan.build_from(blob, "default", None) == rows
+        assert _engine.decoded_size() == 0
+
+
+def test_no_rows_of_very_many_columns(budget):
+    head = bytearray(_engine.encode_rows([]))
+    head[6:10] = b"\xff\xff\xff\xff"
+    assert _engine.RowsPlan(None, (), [0]).build_from(bytes(head), "default", None) == []
+
+
 def test_memory_views_are_new(budget):
     blob = _engine.encode_rows([(memoryview(b"ab"),)])
     plan = _engine.RowsPlan(None, (), [0])

@@ -1,6 +1,7 @@
 """Models of every shape that matters to how instances are made."""
 
 from django.db import models
+from django.db.models.manager import BaseManager
 
 
 class Plain(models.Model):
@@ -140,3 +141,30 @@ class WithProperty(models.Model):
     @size.setter
     def size(self, value):
         self.__dict__["_size"] = value
+
+
+class Dialled(models.CharField):
+    """A project's field that does to some values what it doesn't do to others."""
+
+    def get_prep_value(self, value):
+        value = super().get_prep_value(value)
+        return f"+{value}" if value is not None and len(value) == 11 and value.isdigit() else value
+
+
+class Measured(models.Model):
+    exact = models.DecimalField(max_digits=10, decimal_places=4, null=True)
+    rough = models.DecimalField(max_digits=8, decimal_places=4, null=True)
+    number = Dialled(max_length=20, default="")
+
+
+class BareManager(BaseManager):
+    def get_queryset(self):
+        return models.QuerySet(self.model, using=self._db)
+
+
+class BarelyManaged(models.Model):
+    """Its manager has nothing of what Manager adds to BaseManager."""
+
+    name = models.CharField(max_length=20)
+
+    objects = BareManager()

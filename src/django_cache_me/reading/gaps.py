@@ -60,6 +60,11 @@ def _numbers(node: Any, values: tuple[Any, ...], sql: str) -> list[tuple[int, in
     return [(match.start(), match.end(), wanted[texts.index(match.group())]) for match in found]
 
 
+def numbers_of(node: Any) -> set[int]:
+    """The positions of the values that are a slice's numbers."""
+    return {at for gap in _slice_of(node) for at in (gap.value, gap.less) if at is not None}
+
+
 def _slice_of(node: Any) -> list[Gap]:
     """The numbers that a slice among the steps makes."""
     while not node.is_root and node.method != "__getitem__":

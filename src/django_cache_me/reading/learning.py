@@ -31,7 +31,8 @@ from . import probes as values_to_try
 from .aggregation import aggregate_plan
 from .building import building_plan, fetch_mode, loads_all, may_build
 from .capturing import capture
-from .gaps import gaps_of
+from .conversions import are_djangos
+from .gaps import gaps_of, numbers_of
 from .ground import GROUND, ground_of
 from .key import encoded_parameters, key_of, table_key_of
 from .layout import driver_layout, layout_of
@@ -150,6 +151,8 @@ class Lesson:
                 raise Unlearnable("empty") from empty
         if heard:
             raise Unlearnable("warns")  # as it is to do each time
+        if not are_djangos(first.compiler.query):
+            raise Unlearnable("own_conversions_of_values")
         if not first.sql or not read_script(first.sql, wrapper.vendor).readable:
             raise Unlearnable("unreadable")
         options = cache_me_registry.get_options(self.model)
@@ -166,10 +169,10 @@ class Lesson:
         with _elsewhere():
             # Whether another current time zone or language makes another query.
             probes.append((to_try[-1], self.compile(to_try[-1])))
+        # A slice's numbers have an order among them.
         corners = [
             (values, self._compile_corner(values))
-            for values in values_to_try.corners(self.kinds, actual, 0)
-            if not self.node.is_sliced  # their numbers have an order
+            for values in values_to_try.corners(self.kinds, actual, 0, left=numbers_of(self.node))
         ]
         finder = _Finder(self, wrapper, caching)
         plan = finder.plan((actual, first), probes[:_FINDING], ground)
@@ -192,10 +195,10 @@ class Lesson:
         return plan
 
     def _compile_corner(self, values: tuple[Any, ...]) -> Compiled | None:
-        """None: Django asks nothing, or complains, for a number that the column can't have."""
+        """None: Django asks nothing, for a number that the column can't have."""
         try:
             return self.compile(values)
-        except (EmptyResultSet, ArithmeticError):
+        except EmptyResultSet:
             return None
 
     def _base(self, values: tuple[Any, ...]) -> Any:
@@ -246,7 +249,7 @@ class Lesson:
                 values[position] = str(number) if kind[0] == "numeral" else number
             following = self.kinds[position + 1] if position + 1 < len(self.kinds) else None
             if following is not None and following[0] == "instance" and not following[4]:
-                instance = values_to_try.stand_in(actual[position + 1], str(following[3]), number)
+                instance = values_to_try.stand_in(actual[position + 1], str(following[3]), values[position])
                 values[position + 1] = instance
         try:
             return self.compile(tuple(values)).sql == sql
@@ -254,9 +257,9 @@ class Lesson:
             return False
 
 
-#: Ends of the ranges that columns of numbers have, the widest first.
-_MOST = (2**63 - 1, 2**31 - 1, 10**8 - 1, 10**6 - 1, 2**15 - 1)
-_LEAST = (-(2**63), -(2**31), -(10**8), -(10**6), -(2**15), 0)
+#: Ends of the ranges that columns of integers have, the widest first.
+_MOST = (2**63 - 1, 2**31 - 1, 2**15 - 1)
+_LEAST = (-(2**63), -(2**31), -(2**15), 0)
 #: Of values' positions the least and the most.
 Bounds = Dict[int, Tuple[int, int]]
 
@@ -455,8 +458,6 @@ def _add(plan: _engine.Plan, recipe: Recipe, parameter: Any, kinds: Any, bounds:
         kind[3] if kind[0] == "instance" else None,
         least,
         most,
-        recipe.before,
-        recipe.after,
         recipe.convert,
         recipe.is_members,
         # psycopg's wrapper of a number; whether it makes the same is seen when all is compared.

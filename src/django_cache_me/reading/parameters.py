@@ -8,6 +8,7 @@ whatever doesn't is left to Django. What is found is judged by the keys that com
 from __future__ import annotations
 
 import datetime
+import decimal
 import functools
 import uuid
 from typing import Any, Callable, Iterator, NamedTuple
@@ -26,8 +27,6 @@ class Recipe(NamedTuple):
     head: bytes
     #: The value's position; None: a constant.
     value: int | None = None
-    before: str | None = None
-    after: str | None = None
     convert: Convert | None = None
     #: The value's members are parameters each.
     is_members: bool = False
@@ -35,7 +34,7 @@ class Recipe(NamedTuple):
     is_numeral: bool = False
 
 
-class Unlearnable(Exception):
+class Unlearnable(ValueError):
     """No plan: the shape's queries are the second tier's. The argument says why."""
 
 
@@ -113,19 +112,13 @@ def made_of(recipe: Recipe, value: Any, connection: Any) -> Any:
     """The parameter as the engine makes it."""
     if recipe.is_numeral:
         return int(value)
-    if recipe.convert is not None:
-        return recipe.convert(value, connection)
-    if recipe.before is not None or recipe.after is not None:
-        return (recipe.before or "") + value + (recipe.after or "")
-    return value
+    return value if recipe.convert is None else recipe.convert(value, connection)
 
 
 def _candidates(kind: Kind, models: Any, text_check: Any) -> Iterator[Recipe]:
     name = kind[0]
-    if name == "instance" and not kind[4]:
-        return  # its key is a value of its own
-    if name == "number":
-        return
+    if name == "number" or (name == "instance" and not kind[4]):
+        return  # the SQL's own numbers; and an instance's key is a value of its own
     if name == "members":
         name = kind[2]
     is_text = name in ("text", "numeral", "uuid_text")
@@ -133,35 +126,16 @@ def _candidates(kind: Kind, models: Any, text_check: Any) -> Iterator[Recipe]:
         yield Recipe(b"", convert=functools.partial(_checked_text, text_check))
     else:
         yield Recipe(b"")
-    if name == "numeral":
-        yield Recipe(b"", is_numeral=True)
-    if name == "uuid_text":
-        yield Recipe(b"", convert=_uuid)
-        yield Recipe(b"", convert=_hexadecimal_of_text)
     if is_text:
         for before, after in (("%", "%"), ("", "%"), ("%", ""), ("", "")):
             yield Recipe(b"", convert=functools.partial(_pattern, before, after, text_check))
-    elif name == "uuid":
-        yield Recipe(b"", convert=_hexadecimal)
-    elif name in _ADAPTED:
-        yield Recipe(b"", convert=functools.partial(_adapted, _ADAPTED[name]))
-    if name in ("integer", "real", "decimal", "numeral"):
+    if name == "numeral":
+        yield Recipe(b"", is_numeral=True)
+    for convert in _CONVERSIONS.get(name, ()):
+        yield Recipe(b"", convert=convert)
+    if name == "real":
         for field in _decimal_fields(models):
-            yield Recipe(b"", convert=functools.partial(_decimal, field))
-    if name in ("integer", "numeral"):
-        yield Recipe(b"", convert=_real)
-    if name == "integer":
-        yield Recipe(b"", convert=_text)
-    elif name == "duration":
-        yield Recipe(b"", convert=_microseconds)
-
-
-_ADAPTED = {
-    "date": "adapt_datefield_value",
-    "naive_datetime": "adapt_datetimefield_value",
-    "aware_datetime": "adapt_datetimefield_value",
-    "time": "adapt_timefield_value",
-}
+            yield Recipe(b"", convert=functools.partial(_rounded, field))
 
 
 def _checked_text(check: Any, value: str, connection: Any) -> str:
@@ -179,22 +153,25 @@ def _hexadecimal(value: Any, connection: Any) -> str:
     return str(value.hex)
 
 
-def _adapted(method: str, value: Any, connection: Any) -> Any:
-    return getattr(connection.ops, method)(value)
-
-
-def _decimal(field: Any, value: Any, connection: Any) -> Any:
-    """As DecimalField.get_db_prep_value() does it, which reads numbers of any class."""
-    number = field.to_python(value)
-    return connection.ops.adapt_decimalfield_value(number, field.max_digits, field.decimal_places)
-
-
 def _uuid(value: str, connection: Any) -> uuid.UUID:
     return uuid.UUID(value)
 
 
 def _hexadecimal_of_text(value: str, connection: Any) -> str:
     return value.replace("-", "")
+
+
+def _adapted(method: str, value: Any, connection: Any) -> Any:
+    return getattr(connection.ops, method)(value)
+
+
+def _decimal(value: Any, connection: Any) -> decimal.Decimal:
+    return decimal.Decimal(value)
+
+
+def _rounded(field: Any, value: float, connection: Any) -> Any:
+    """A float as the field reads it, which rounds it to as many digits as it has."""
+    return field.to_python(value)
 
 
 def _real(value: Any, connection: Any) -> float:
@@ -209,11 +186,26 @@ def _microseconds(value: datetime.timedelta, connection: Any) -> int:
     return value // datetime.timedelta(microseconds=1)
 
 
+_datetime = functools.partial(_adapted, "adapt_datetimefield_value")
+#: What Django's fields and backends make of values, by the values' kinds.
+_CONVERSIONS: dict[str, tuple[Convert, ...]] = {
+    "integer": (_decimal, _real, _text),
+    "numeral": (_decimal, _real),
+    "uuid": (_hexadecimal,),
+    "uuid_text": (_uuid, _hexadecimal_of_text),
+    "date": (functools.partial(_adapted, "adapt_datefield_value"),),
+    "naive_datetime": (_datetime,),
+    "aware_datetime": (_datetime,),
+    "time": (functools.partial(_adapted, "adapt_timefield_value"),),
+    "duration": (_microseconds,),
+}
+
+
 def _decimal_fields(models: Any) -> Iterator[Any]:
-    """One of Django's own for each number of digits and places."""
+    """One of Django's own for each number of digits; the probes have more digits than any."""
     found = {}
     for model in models:
         for field in model._meta.concrete_fields:
             if type(field) is DecimalField:
-                found[field.max_digits, field.decimal_places] = field
+                found[field.max_digits] = field
     yield from found.values()

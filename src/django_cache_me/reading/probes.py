@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import uuid
-from typing import Any, Iterator, Tuple
+from typing import Any, Collection, Iterator, Tuple
 
 Kind = Tuple[str, Any, Any, Any, bool]
 Values = Tuple[Any, ...]
@@ -16,7 +16,7 @@ _CORNERS: dict[str, list[Any]] = {
     "text": ["", "a%b_c\\d'\"", "\u00e4\u4e2d"],
     "numeral": ["0", "-3", str(2**40 + 7)],
     "uuid_text": [str(uuid.UUID(int=number)) for number in (0, 2**128 - 1, 5)],
-    "real": [0.0, -1.5, 1e30],
+    "real": [0.0, -2 / 3, 1e30],
     "decimal": [decimal.Decimal(0), decimal.Decimal("-1.50"), decimal.Decimal("12345678.9")],
     "uuid": [uuid.UUID(int=0), uuid.UUID(int=2**128 - 1), uuid.UUID(int=5)],
     "date": [datetime.date(1901, 1, 1), datetime.date(2038, 12, 31), datetime.date(2000, 2, 29)],
@@ -42,7 +42,7 @@ def _one(kind: str, number: int, actual: Any) -> Any:
     if kind == "uuid_text":
         return str(uuid.UUID(int=2**100 + number))
     if kind == "real":
-        return 1009.25 + number
+        return 1009 + number + 1 / 3  # as many digits as a float has
     if kind == "decimal":
         return decimal.Decimal(10 + number)
     if kind == "uuid":
@@ -75,12 +75,14 @@ def distinct(kinds: list[Kind], actual: Values, round_number: int, members: int 
     return tuple(found)
 
 
-def corners(kinds: list[Kind], actual: Values, first: int) -> Iterator[Values]:
-    """The values from ``first`` on at their corners, those before as they are."""
+def corners(kinds: list[Kind], actual: Values, first: int, left: Collection[int] = ()) -> Iterator[Values]:
+    """The values from ``first`` on at their corners; those before, and those at ``left``, as they are."""
     for i in range(3):
         found = list(actual[:first])
         for position, (kind, _, detail, attribute, late) in enumerate(kinds[first:], first):
-            if kind == "members":
+            if position in left:
+                found.append(actual[position])
+            elif kind == "members":
                 # One, two and three of them.
                 some = _CORNERS[detail]
                 found.append(tuple(some[: i + 1]))

@@ -86,7 +86,9 @@ def share_keys() -> None:
     if _engine.CAN_RECORD:
         for model in cache_me_registry.get_registered_models():
             for manager in model._meta.managers:
-                _engine.is_plain_class(manager._queryset_class)  # type: ignore[attr-defined]
+                cls = getattr(manager, "_queryset_class", None)  # not of who derives from BaseManager alone
+                if isinstance(cls, type):
+                    _engine.is_plain_class(cls)
 
 
 #: What the methods relied on are, as QuerySet has them.

@@ -35,7 +35,10 @@ class Placed(NamedTuple):
 
 
 class WritePlan(NamedTuple):
-    """What is the same at each execution of a text that writes row by row."""
+    """What is the same at each execution of a text that writes row by row.
+
+    The order of the parts is known to ``engine/python/single_way.cpp``.
+    """
 
     rule: _engine.WriteRule
     #: ``any`` of its table, and what foreign keys and triggers carry along.

@@ -19,6 +19,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .. import _engine, conf
+from ..counters import count
 from ..databases.catalog import Catalog
 from ..databases.connection import ConnectionState
 from ..databases.replicas import replica_of
@@ -37,6 +38,7 @@ def failed(state: ConnectionState, way: _engine.SingleWay, intent: _engine.Inten
     is_over = way.writes.finish(intent) if outcome_is_known(state) else way.writes.keep(intent)
     if not is_over:
         lost(way)
+    count("bumps")
 
 
 def lost(way: _engine.SingleWay) -> None:

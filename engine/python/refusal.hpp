@@ -1,0 +1,17 @@
+// Errors that a conversion raises for a value that isn't its own: what they are about is met again, by
+// Django. All others aren't ours to drop: an interrupt, what a signal's handler raises.
+#pragma once
+
+#include <Python.h>
+
+namespace cache_me::python {
+
+// Clears the error if it's one of those.
+inline void clear_refusal() noexcept {
+  if (PyErr_Occurred() == nullptr) return;
+  for (PyObject* kind : {PyExc_ValueError, PyExc_TypeError, PyExc_ArithmeticError}) {
+    if (PyErr_ExceptionMatches(kind) != 0) return PyErr_Clear();
+  }
+}
+
+}  // namespace cache_me::python
