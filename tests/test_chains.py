@@ -374,15 +374,20 @@ def test_mutable_values_are_as_they_were_at_the_call(goods):
         assert len(Product.objects.using(goods).filter(category=category)) == 30
 
 
-@pytest.mark.skipif(django.VERSION < (4, 2), reason="the database says what it says of such integers")
 def test_integers_out_of_a_columns_range(goods):
     manager = Product.objects.db_manager(goods)
-    for _ in range(ENOUGH):
-        assert list(manager.filter(id=1 << 70)) == []
-        assert list(manager.filter(id=-(1 << 70))) == []
-        assert manager.filter(id__gt=0).count() == 30
+
+    def found(number):
+        try:
+            return list(manager.filter(id=number))
+        except Exception as error:  # before Django looks itself: what the driver says, or the server
+            return type(error)
+
     with override_settings(DJANGO_CACHE_ME_ON=False):
-        assert list(manager.filter(id=1 << 70)) == []
+        expected = [found(1 << 70), found(-(1 << 70))]
+    for _ in range(ENOUGH):
+        assert [found(1 << 70), found(-(1 << 70))] == expected
+        assert manager.filter(id__gt=0).count() == 30
 
 
 def test_columns_that_are_narrower_than_the_widest_integer(alias):
