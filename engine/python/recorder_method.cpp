@@ -27,7 +27,6 @@ struct Names {
   PyObject* known = nullptr;
   PyObject* fields = nullptr;
   PyObject* iterable_class = nullptr;
-  PyObject* module = nullptr;
   PyObject* qualified = nullptr;
 };
 Names names;  // interned; kept until the process ends
@@ -241,11 +240,15 @@ bool ends_of(PyObject* key, PyObject* ends[2]) {
 
 // Asked without its __dict__, which makes everything slower that is done with it later: QuerySet itself has
 // None by that name.
-bool has_no_chain(PyObject* queryset) noexcept {
-  if (const Glance glance(queryset); glance) return as_chain(glance.at(Glance::chain)) == nullptr;
+bool finds_no_chain(PyObject* queryset) noexcept {
   const PyRef chain = PyRef::steal(PyObject_GenericGetAttr(queryset, names.chain));
   if (!chain) PyErr_Clear();
   return as_chain(chain.get()) == nullptr;
+}
+
+bool has_no_chain(PyObject* queryset) noexcept {
+  const Glance glance(queryset);
+  return glance ? as_chain(glance.at(Glance::chain)) == nullptr : finds_no_chain(queryset);
 }
 
 PyObject* on_queryset(RecordedMethod* method, PyObject* const* args, std::size_t flags, PyObject* kwnames) {
@@ -314,7 +317,7 @@ bool is_djangos(PyObject* queryset, PyObject* others) noexcept {
     if (found < 0) PyErr_Clear();
     return found == 1;
   }
-  if (!has_no_chain(queryset)) return false;
+  if (!finds_no_chain(queryset)) return false;
   const PyRef policy = PyRef::steal(PyObject_GenericGetAttr(queryset, names.policy));
   bool found = policy.get() == Py_None;
   if (found && others != nullptr) {
@@ -490,8 +493,7 @@ bool init_recorded_methods() {
          intern(names.for_write, "_for_write") && intern(names.prefetches, "_prefetch_related_lookups") &&
          intern(names.policy, "_cache_me_policy") && intern(names.mode, "_fetch_mode") &&
          intern(names.known, "_known_related_objects") && intern(names.fields, "_fields") &&
-         intern(names.iterable_class, "_iterable_class") && intern(names.module, "__module__") &&
-         intern(names.qualified, "__qualname__");
+         intern(names.iterable_class, "_iterable_class") && intern(names.qualified, "__qualname__");
 }
 
 }  // namespace cache_me::python

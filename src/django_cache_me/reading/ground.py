@@ -29,7 +29,7 @@ from . import bypass
 
 GROUND = "_cache_me_ground"
 _FOREVER = float("inf")
-_SETTINGS = ("CACHES", "SECRET_KEY", "USE_TZ", "TIME_ZONE")
+_SETTINGS = ("SECRET_KEY", "USE_TZ", "TIME_ZONE")
 
 
 def ground_of(wrapper: BaseDatabaseWrapper) -> _engine.Ground | None:
@@ -90,11 +90,8 @@ def _settings_watched() -> list[tuple[Any, str, Any]]:
     """Where the settings stand, ours and Django's, and the registry."""
     values = [getattr(settings, name, None) for name in _SETTINGS]  # keeps them in its __dict__
     own: dict[str, Any] = vars(settings)
-    watched: list[tuple[Any, str, Any]] = [(own, "_wrapped", own["_wrapped"])]
+    watched: list[tuple[Any, str, Any]] = conf.watched()
     watched += [(own, name, value) for name, value in zip(_SETTINGS, values)]
-    conf.setting("ON")
-    watched.append((vars(conf), "_holder", conf._holder))
-    watched.append((vars(conf), "revision", conf.revision))
     registry = vars(cache_me_registry)
     watched.append((registry, "revision", registry["revision"]))
     return watched
