@@ -52,6 +52,9 @@ def main() -> None:
         "exists": lambda: Product.objects.filter(name="p1").exists(),
         "first": lambda: Product.objects.filter(active=True).order_by("name").first(),
         "related.filter": lambda: list(category.products.filter(name="p1")),
+        "filter(category__in=queryset)": lambda: list(
+            Product.objects.filter(category__in=Category.objects.filter(name="c"), name="p1")
+        ),
     }
     product = Product.objects.get(pk=key)
 

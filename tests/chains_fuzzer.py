@@ -9,7 +9,7 @@ import random
 import sys
 import uuid
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 UTC = datetime.timezone.utc
 LOOKUPS = (
@@ -110,14 +110,14 @@ def main(number: int, seed: int) -> None:
     for i in range(number):
         # The same shape with other values, a few times over.
         once = random.Random(f"{seed} {i}")
-        calls = _calls(once, once.choice(models))
+        calls = _calls(once, once.choice(models), models)
         for turn in range(4):
             _run(once, models, calls, turn)
         _follow(once)
     print(json.dumps(shadow.report()))
 
 
-def _calls(rng: random.Random, model: Any) -> Any:
+def _calls(rng: random.Random, model: Any, models: list[Any]) -> Any:
     from tests.shop import models as shop
 
     endings = "list list count exists first last get aggregate prefetch".split()
@@ -127,8 +127,10 @@ def _calls(rng: random.Random, model: Any) -> Any:
     fields = [field.name for field in model._meta.get_fields()]
     steps: list[Any] = []
     for _ in range(rng.randint(1, 3)):
-        kind = rng.randint(0, 12)
-        if kind > 10:
+        kind = rng.randint(0, 14)
+        if kind > 12:
+            steps.append((rng.choice(["filter", "exclude"]), *_within(rng, model, fields, models)))
+        elif kind > 10:
             steps.append((rng.choice(["filter", "exclude"]), _tree(rng, fields, 0), 0))
         elif kind == 10:
             steps.append(("annotate", rng.choice(fields), rng.choice(AGGREGATES)))
@@ -148,6 +150,34 @@ def _calls(rng: random.Random, model: Any) -> Any:
         ] or fields
     names = [(rng.choice(AGGREGATES), rng.choice([*fields, "*"]), rng.random() < 0.2) for _ in range(2)]
     return model, steps, (ending, names[: rng.randint(1, 2)])
+
+
+class Within(NamedTuple):
+    """A queryset as the value of an IN, described."""
+
+    model: Any
+    steps: list[Any]
+    values: str | None
+
+
+def _within(rng: random.Random, model: Any, fields: list[str], models: list[Any]) -> tuple[str, Within]:
+    name = rng.choice(fields)
+    # As a rule one that fits there.
+    related = getattr(model._meta.get_field(name), "related_model", None)
+    inner = related if related in models and rng.random() < 0.8 else rng.choice([model, *models])
+    columns = [field.name for field in inner._meta.get_fields()]
+    steps: list[Any] = []
+    for _ in range(rng.randint(0, 2)):
+        column, method = rng.choice(columns), rng.choice(["filter", "exclude"])
+        if rng.random() < 0.15:
+            steps.append((method, *_within(rng, inner, columns, models)))
+        elif rng.random() < 0.15:
+            steps.append((method, _tree(rng, columns, 1), 0))
+        else:
+            lookup = rng.choice(LOOKUPS) if rng.random() < 0.5 else "exact"
+            steps.append((method, f"{column}__{lookup}", rng.randrange(len(VALUES))))
+    values = rng.choice(columns) if rng.random() < 0.3 else None
+    return f"{name}__in", Within(inner, steps, values)
 
 
 def _tree(rng: random.Random, fields: list[str], depth: int) -> list[Any]:
@@ -176,20 +206,7 @@ def _q(rng: random.Random, tree: list[Any], turn: int) -> Any:
 def _run(rng: random.Random, models: Any, calls: Any, turn: int) -> None:
     model, steps, (ending, aggregates) = calls
     try:
-        queryset = model.objects.all()
-        for method, name, value in steps:
-            if method == "annotate":
-                queryset = queryset.annotate(made=_aggregate(value, name, False))
-            elif isinstance(name, list):
-                queryset = getattr(queryset, method)(_q(rng, name, turn))
-            elif method in ("filter", "exclude"):
-                queryset = getattr(queryset, method)(**{name: _value(rng, value, turn)})
-            elif method == "slice":
-                queryset = queryset[turn : turn + 5]
-            elif method in ("distinct", "reverse"):
-                queryset = getattr(queryset, method)()
-            else:
-                queryset = getattr(queryset, method)(name)
+        queryset = _made(rng, model.objects.all(), steps, turn)
         if ending == "list":
             list(queryset)
         elif ending == "prefetch":
@@ -203,6 +220,23 @@ def _run(rng: random.Random, models: Any, calls: Any, turn: int) -> None:
             getattr(queryset, ending)()
     except Exception:  # Django's own: that it rises at the same place is the shadow's to see
         pass
+
+
+def _made(rng: random.Random, queryset: Any, steps: list[Any], turn: int) -> Any:
+    for method, name, value in steps:
+        if method == "annotate":
+            queryset = queryset.annotate(made=_aggregate(value, name, False))
+        elif isinstance(name, list):
+            queryset = getattr(queryset, method)(_q(rng, name, turn))
+        elif method in ("filter", "exclude"):
+            queryset = getattr(queryset, method)(**{name: _value(rng, value, turn)})
+        elif method == "slice":
+            queryset = queryset[turn : turn + 5]
+        elif method in ("distinct", "reverse"):
+            queryset = getattr(queryset, method)()
+        else:
+            queryset = getattr(queryset, method)(name)
+    return queryset
 
 
 def _follow(rng: random.Random) -> None:
@@ -253,6 +287,9 @@ def _value(rng: random.Random, described: Any, turn: int) -> Any:
 
     if isinstance(described, str):
         return F(described[len(COLUMN) :])
+    if isinstance(described, Within):
+        made = _made(rng, described.model.objects.all(), described.steps, turn)
+        return made if described.values is None else made.values(described.values)
     return _another(rng, VALUES[described], turn)
 
 

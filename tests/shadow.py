@@ -17,7 +17,7 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
-from django.db.models import QuerySet, prefetch_related_objects
+from django.db.models import Q, QuerySet, prefetch_related_objects
 from django.db.models.fields.related_descriptors import ForwardManyToOneDescriptor
 from django.db.models.manager import BaseManager
 
@@ -29,7 +29,7 @@ from django_cache_me.reading.capturing import capture
 from django_cache_me.reading.key import encoded_parameters, key_of, table_key_of
 from django_cache_me.reading.layout import driver_layout, layout_of
 from django_cache_me.reading.policy import plan_of
-from django_cache_me.reading.replaying import CHAIN, DJANGOS, ENDING, twin_of
+from django_cache_me.reading.replaying import CHAIN, DJANGOS, ENDING, all_steps, twin_of
 from django_cache_me.registry import cache_me_registry
 
 SHADOW = "_cache_me_shadow"
@@ -109,7 +109,8 @@ def _beside(name: str, recorded: Any) -> Any:
         in_place = not own.get("_cloning_enabled", True)
         shadow = _shadow_of(self)
         try:
-            eager, error = DJANGOS[name](shadow, *args, **kwargs), None
+            beside = {key: _beside_value(value) for key, value in kwargs.items()}
+            eager, error = DJANGOS[name](shadow, *args, **beside), None
         except Exception as raised:
             eager, error = None, raised
         try:
@@ -128,6 +129,20 @@ def _beside(name: str, recorded: Any) -> Any:
         return made
 
     return method
+
+
+def _beside_value(value: Any) -> Any:
+    """Of a recorded queryset within its shadow: Django takes its Query, and it would be recorded no more."""
+    return _shadow_of(value) if isinstance(value, QuerySet) and CHAIN in value.__dict__ else value
+
+
+def _described(argument: Any) -> str:
+    """Not by ``repr()``, which evaluates a queryset."""
+    if isinstance(argument, QuerySet):
+        return f"<{argument.model.__name__}>"
+    if isinstance(argument, Q):
+        return f"Q({argument.connector}, {argument.negated}, {', '.join(map(_described, argument.children))})"
+    return f"({', '.join(map(_described, argument))})" if isinstance(argument, tuple) else repr(argument)
 
 
 def _evaluating(rows: Any) -> Any:
@@ -169,7 +184,8 @@ def _compare_ending(queryset: Any, name: str, args: Any, kwargs: Any) -> None:
     alias = queryset.db
 
     try:
-        eager = _asked(_shadow_of(queryset), name, args, kwargs, alias)
+        beside = {key: _beside_value(value) for key, value in kwargs.items()}
+        eager = _asked(_shadow_of(queryset), name, args, beside, alias)
         _compare(queryset, longer, None, eager, alias)
     except Exception:
         return  # Django raises it for the caller, too
@@ -195,7 +211,9 @@ def _asked(queryset: Any, name: str, args: Any, kwargs: Any, alias: str) -> tupl
 def _compare(queryset: Any, chain: Any, shadow: Any, eager: Any, alias: str) -> None:
     node, values = _engine.node_of(chain), _engine.values_of(chain)
     counts["evaluations"] += 1
-    shape = " . ".join(f"{step[0]}{step[1]}{step[2]}" for step in node.steps(values))
+    shape = " . ".join(
+        f"{method}({', '.join(map(_described, given))})" for method, given in all_steps(node, values)
+    )
     lesson = learning.Lesson(type(queryset), queryset.model, node, alias)
     try:
         mine = lesson.compile(values)
@@ -226,6 +244,8 @@ def _compare(queryset: Any, chain: Any, shadow: Any, eager: Any, alias: str) -> 
         _note("plan", shape, f"{expected!r} {sql} {params!r}", repr(by_plan))
     else:
         counts["plan equal"] += 1
+        if shape.count("filter(<") + shape.count("exclude(<"):
+            counts["equal with a queryset within"] += 1
 
 
 def _key(lesson: Any, compiler: Any, sql: str, params: Any, queryset: Any, shadow: Any, alias: str) -> Any:

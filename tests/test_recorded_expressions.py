@@ -1,10 +1,10 @@
-"""Steps whose arguments are expressions: Q trees of any form, and annotations by plain aggregates."""
+"""Steps whose arguments are expressions: Q trees of any form, annotations by plain aggregates, querysets."""
 
 from __future__ import annotations
 
 import django
 import pytest
-from django.db.models import Avg, Count, Exists, F, Max, OuterRef, Q, Sum
+from django.db.models import Avg, Count, Exists, F, Max, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Length
 from django.test import override_settings
 
@@ -104,6 +104,57 @@ BY_PLAN.update(
         ),
     }
 )
+BY_PLAN.update(
+    {
+        "a queryset": lambda m, n: list(
+            m.filter(category__in=Category.objects.filter(name=f"c{n}"), price__gte=n).order_by("id")
+        ),
+        "a queryset of all": lambda m, n: list(
+            m.filter(category__in=Category.objects.all(), price__gte=n).order_by("id")
+        ),
+        "a queryset excluded": lambda m, n: list(
+            m.exclude(pk__in=Product.objects.filter(price__gt=n, name__in=["p1", "p2"])).order_by("id")
+        ),
+        "a queryset of values": lambda m, n: list(
+            m.filter(name__in=Product.objects.filter(price=n).order_by("weight").values("name")).order_by(
+                "id"
+            )
+        ),
+        "a queryset of pairs' first": lambda m, n: list(
+            m.filter(pk__in=Review.objects.filter(text=str(n)).values_list("product", flat=True)).order_by(
+                "id"
+            )
+        ),
+        "a queryset in a queryset": lambda m, n: list(
+            m.filter(
+                category__in=Category.objects.filter(
+                    pk__in=Product.objects.filter(price=n).values("category"), name__gt=f"b{n}"
+                ),
+                price__lt=9,
+            ).order_by("id")
+        ),
+        "a queryset in a Q": lambda m, n: list(
+            m.filter(
+                Q(tags__in=Tag.objects.filter(word=f"t{n}"))
+                | ~Q(category__in=Category.objects.exclude(name="c1"))
+            )
+            .distinct()
+            .order_by("id")
+        ),
+        "a queryset by an instance": lambda m, n: list(
+            m.filter(pk__in=Product.objects.filter(category=Category(pk=n + 1)), price__gte=n).order_by("id")
+        ),
+        "a queryset that is annotated": lambda m, n: list(
+            m.filter(
+                category__in=Category.objects.annotate(n=Count("products")).filter(n__gt=n).values("pk")
+            ).order_by("id")
+        ),
+        "a queryset, counted": lambda m, n: m.filter(
+            category__in=Category.objects.filter(name=f"c{n}")
+        ).count(),
+        "a queryset, got": lambda m, n: m.get(category__in=Category.objects.filter(name=f"c{n}"), price=n),
+    }
+)
 #: These are answered all the same, by Django's own building.
 NOT_BY_PLAN = {
     "an expression in a Q": lambda m, n: list(m.filter(Q(price=F("weight") * 2) | Q(price=n)).order_by("id")),
@@ -116,6 +167,17 @@ NOT_BY_PLAN = {
     ),
     "an annotation by a function": lambda m, n: list(m.annotate(n=Length("name")).order_by("id")),
     "an annotation by a sum": lambda m, n: list(m.annotate(n=F("weight") + n).order_by("id")),
+    "a queryset and another database": lambda m, n: list(
+        m.filter(category__in=Category.objects.using(m.db).filter(name=f"c{n}")).order_by("id")
+    ),
+    "a related manager's queryset": lambda m, n: list(
+        m.filter(pk__in=Category(pk=n + 1).products.all()).order_by("id")
+    ),
+    "querysets together": lambda m, n: list(
+        m.filter(
+            category__in=Category.objects.filter(name=f"c{n}") | Category.objects.filter(name="c2")
+        ).order_by("id")
+    ),
     "nothing in a Q": lambda m, n: list(m.filter(Q(), price=n).order_by("id")),
 }
 
@@ -178,6 +240,85 @@ def test_trees_of_another_form_are_others(goods):
         expected = [answers(goods, one) for one in ask]
     for _ in range(7):
         assert [answers(goods, one) for one in ask] == expected
+
+
+def test_a_slice_within_is_djangos(goods):
+    if goods == "mysql":
+        pytest.skip("MySQL has no LIMIT in such a subquery")
+    ask = lambda m, n: list(m.filter(pk__in=Product.objects.order_by("id")[n : n + 2]).order_by("id"))  # noqa: E731
+    with override_settings(DJANGO_CACHE_ME_ON=False):
+        expected = answers(goods, ask)
+    for _ in range(7):
+        before = _engine.recorded_hits()
+        assert answers(goods, ask) == expected
+        assert _engine.recorded_hits() == before
+
+
+def test_a_queryset_within_stays_as_it_was_at_the_call(goods):
+    """Neither what becomes of it later, nor that it was evaluated, says anything to the one around it."""
+    for _ in range(7):
+        within = Category.objects.filter(name="c1")
+        if goods == "default":
+            len(within)
+        found = Product.objects.using(goods).filter(category__in=within).order_by("id")
+        within.query.clear_where()
+        assert [one.price for one in found] == [1, 4, 7, 10]
+
+
+def test_a_queryset_within_that_is_kept_is_used_again(goods):
+    """Django takes its Query for the one around it; it stays recorded all the same."""
+    for _ in range(3):
+        list(Category.objects.using(goods).filter(name="c1"))
+    within = Category.objects.filter(name="c1")
+    ask = lambda m, n: list(m.filter(category__in=within, price__gt=n).order_by("id"))  # noqa: E731
+    for _ in range(7):
+        answers(goods, ask)
+    before = _engine.recorded_hits()
+    answers(goods, ask)
+    assert _engine.recorded_hits() - before == 3
+
+
+def test_writes_to_a_querysets_table_are_seen(goods):
+    ask = BY_PLAN["a queryset in a queryset"]
+    for _ in range(7):
+        answers(goods, ask)
+    for change in (
+        lambda: Category.objects.using(goods).filter(name="c1").update(name="a"),
+        lambda: Product.objects.using(goods).filter(price=2).update(category=None),
+        lambda: Category.objects.using(goods)
+        .create(name="c9")
+        .products.add(*Product.objects.using(goods).filter(price__in=[0, 3])),
+    ):
+        change()
+        with override_settings(DJANGO_CACHE_ME_ON=False):
+            expected = answers(goods, ask)
+        assert answers(goods, ask) == expected
+
+
+def test_a_queryset_within_of_a_class_with_its_own_ways_is_djangos(goods):
+    """``resolve_expression`` is what Django makes a subquery by."""
+
+    class Own(QuerySet):
+        def resolve_expression(self, *args, **kwargs):
+            return Category.objects.filter(name="c2").query.resolve_expression(*args, **kwargs)
+
+    ask = lambda m, n: list(m.filter(category__in=Own(Category).filter(name="c1")).order_by("id"))  # noqa: E731
+    for _ in range(7):
+        before = _engine.recorded_hits()
+        assert [one.price for one in ask(Product.objects.using(goods), 0)] == [2, 5, 8, 11]
+        assert _engine.recorded_hits() == before
+
+
+def test_a_queryset_with_two_columns_raises_at_once(goods):
+    for _ in range(7):
+        with pytest.raises((TypeError, ValueError)):
+            Product.objects.using(goods).filter(category__in=Category.objects.values("pk", "name"))
+
+
+def test_a_queryset_of_another_model_raises_at_once(goods):
+    for _ in range(7):
+        with pytest.raises(ValueError, match="Cannot use QuerySet"):
+            Product.objects.using(goods).filter(category__in=Tag.objects.filter(word="t1"))
 
 
 def test_a_tree_of_a_class_of_ones_own_is_djangos(goods):

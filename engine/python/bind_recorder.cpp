@@ -6,11 +6,14 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
+
 #include "bindings.hpp"
 #include "recorder.hpp"
 #include "recorder_aggregate.hpp"
 #include "recorder_ground.hpp"
 #include "recorder_method.hpp"
+#include "recorder_nested.hpp"
 #include "recorder_prefetch.hpp"
 #include "recorder_query.hpp"
 
@@ -24,10 +27,10 @@ constexpr const char* kMethods[] = {"filter",      "exclude",        "order_by",
                                     "all",         "select_related", "only",        "defer",     "values",
                                     "values_list", "annotate",       "__getitem__", "get",       "count",
                                     "exists",      "first",          "last",        "aggregate", ""};
-constexpr const char* kKinds[] = {"refused",        "constant",       "integer", "text",     "numeral",
-                                  "uuid_text",      "real",           "decimal", "uuid",     "date",
-                                  "naive_datetime", "aware_datetime", "time",    "duration", "instance",
-                                  "members",        "bounds",         "tree",    "column",   "aggregate"};
+constexpr const char* kKinds[] = {
+    "refused",  "constant", "integer", "text",           "numeral",        "uuid_text", "real",
+    "decimal",  "uuid",     "date",    "naive_datetime", "aware_datetime", "time",      "duration",
+    "instance", "members",  "bounds",  "tree",           "nested",         "column",    "aggregate"};
 
 nb::object given(PyRef object) {
   if (!object) {
@@ -61,16 +64,22 @@ std::vector<PyObject*> pointers(nb::tuple values, std::size_t count) {
   return found;
 }
 
-// (method, args, kwargs, sticky, late) of each step, the first one first.
-nb::list steps_of(const Node& leaf, nb::tuple values) {
-  const std::vector<PyObject*> all = pointers(values, leaf.value_count());
+// From the root's child to the leaf.
+std::vector<const Node*> path_to(const Node& leaf) {
   std::vector<const Node*> nodes;
   for (const Node* node = &leaf; node->parent() != nullptr; node = node->parent().get())
     nodes.push_back(node);
+  std::reverse(nodes.begin(), nodes.end());
+  return nodes;
+}
+
+// (method, args, kwargs, sticky, late) of each step, the first one first.
+nb::list steps_of(const Node& leaf, nb::tuple values) {
+  const std::vector<PyObject*> all = pointers(values, leaf.value_count());
   nb::list steps;
-  for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
-    const Step& step = (*node)->step();
-    PyObject* const* next = all.data() + (*node)->first_value();
+  for (const Node* node : path_to(leaf)) {
+    const Step& step = node->step();
+    PyObject* const* next = all.data() + node->first_value();
     nb::list positional;
     nb::dict by_name;
     const std::size_t by_position = step.arguments.size() - step.names.size();
@@ -87,6 +96,8 @@ nb::list steps_of(const Node& leaf, nb::tuple values) {
   }
   return steps;
 }
+
+void describe(const Node& leaf, nb::list& found);
 
 void describe(const Argument& argument, nb::object name, bool late, nb::list& found) {
   const auto words = [](ValueKind kind) { return nb::str(kKinds[static_cast<std::size_t>(kind)]); };
@@ -112,25 +123,29 @@ void describe(const Argument& argument, nb::object name, bool late, nb::list& fo
         describe(argument.leaves[i], or_none(argument.names[i]), late, found);
       }
       return;
+    case ValueKind::nested:
+      describe(*argument.node, found);
+      return;
     default:
       found.append(nb::make_tuple(words(argument.kind), name, nb::none(), nb::none(), false));
   }
 }
 
-// Of each value (kind, lookup's name or None, class or members' kind, attribute of the key, is it late?).
-nb::list values_described(const Node& leaf) {
-  std::vector<const Node*> nodes;
-  for (const Node* node = &leaf; node->parent() != nullptr; node = node->parent().get())
-    nodes.push_back(node);
-  nb::list found;
-  for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
-    const Step& step = (*node)->step();
+void describe(const Node& leaf, nb::list& found) {
+  for (const Node* node : path_to(leaf)) {
+    const Step& step = node->step();
     const std::size_t by_position = step.arguments.size() - step.names.size();
     for (std::size_t i = 0; i < step.arguments.size(); ++i) {
       describe(step.arguments[i], i < by_position ? nb::none() : or_none(step.names[i - by_position]),
                step.late, found);
     }
   }
+}
+
+// Of each value (kind, lookup's name or None, class or members' kind, attribute of the key, is it late?).
+nb::list values_described(const Node& leaf) {
+  nb::list found;
+  describe(leaf, found);
   return found;
 }
 
@@ -165,6 +180,7 @@ void install(nb::dict parts, nb::list attributes, nb::handle default_mode) {
   face.plainness = part("plainness");
   face.aside = part("aside");
   face.others = part("others");
+  face.querysets = part("querysets");
   face.running_loop = part("running_loop");
   face.connections = part("connections");
   face.thread_local_connections = part_or_null("thread_local_connections");
@@ -349,9 +365,9 @@ void register_shapes(nb::module_& module) {
 void register_recorder(nb::module_& module) {
   using namespace cache_me::python;
 
-  if (!init_recorder_values() || !init_recorder_aggregates() || !init_recorder_prefetch() ||
-      !init_recorder_attributes() || !init_chains() || !init_recorder_ground() || !init_recorder() ||
-      !init_recorded_methods() || !init_recorder_query()) {
+  if (!init_recorder_values() || !init_recorder_nested() || !init_recorder_aggregates() ||
+      !init_recorder_prefetch() || !init_recorder_attributes() || !init_chains() || !init_recorder_ground() ||
+      !init_recorder() || !init_recorded_methods() || !init_recorder_query()) {
     throw nb::python_error();
   }
   register_recorder_plans(module);

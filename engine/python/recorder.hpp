@@ -31,6 +31,7 @@ struct Face {
   PyRef getattribute;                   // object's
   PyRef plainness;                      // plainness(class of querysets) -> Plainness, as an int
   PyRef others;                         // set of models that aren't cached
+  PyRef querysets;                      // Django's QuerySet
   PyRef running_loop;                   // asyncio's _get_running_loop
   PyRef connections;                    // Django's
   PyRef thread_local_connections;       // where they are in this thread, by alias; or null

@@ -1,5 +1,6 @@
 #include "recorder_shape.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace cache_me::python {
@@ -18,6 +19,13 @@ struct Roots {
 Roots& roots() {
   static Roots* const all = new Roots;
   return *all;
+}
+
+// How many nodes stand behind each other within it.
+std::size_t depth_of(const Argument& argument) noexcept {
+  std::size_t depth = argument.node ? argument.node->depth() : 0;
+  for (const Argument& leaf : argument.leaves) depth = std::max(depth, depth_of(leaf));
+  return depth;
 }
 
 bool hash_call(const Call& call, std::uint64_t& hash) {
@@ -59,14 +67,20 @@ bool matches(const Step& step, const Call& call, Values& values) {
 Node::Node(PyRef model, std::shared_ptr<Node> parent, Step step)
     : model_(std::move(model)), parent_(std::move(parent)), step_(std::move(step)), epoch_(roots().epoch) {
   ++roots().nodes;
+  std::size_t within = 0;
   if (parent_) {
     first_value_ = parent_->value_count();
     depth_ = parent_->depth_ + 1;
     is_sliced = parent_->is_sliced || step_.method == Method::slice;
+    has_late = parent_->has_late || step_.late;
     fields = PyRef::borrow(parent_->fields.get());
     iterable_class = PyRef::borrow(parent_->iterable_class.get());
   }
-  for (const Argument& argument : step_.arguments) own_values_ += values_of(argument, step_.taking());
+  for (const Argument& argument : step_.arguments) {
+    own_values_ += values_of(argument, step_.taking());
+    within = std::max(within, depth_of(argument));
+  }
+  depth_ += within;
 }
 
 std::shared_ptr<Node> Node::root_of(PyObject* model) {

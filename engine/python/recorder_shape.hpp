@@ -114,13 +114,16 @@ class Node : public std::enable_shared_from_this<Node> {
   const std::shared_ptr<Node>& parent() const noexcept { return parent_; }
   std::size_t value_count() const noexcept { return first_value_ + own_values_; }
   std::size_t first_value() const noexcept { return first_value_; }
+  // How many nodes are dropped one within the other when it is.
+  std::size_t depth() const noexcept { return depth_; }
 
   NodeState state = NodeState::seen;
   std::uint32_t sights = 0;
   bool is_refused = false;  // no plan is to be learnt
   bool is_wanted = false;   // of a root: querysets of its model meet the cache, so they're worth recording
   bool is_sliced = false;
-  PyRef fields;  // of querysets of this shape: _fields and _iterable_class, if a step set them
+  bool has_late = false;  // a step of it is late
+  PyRef fields;           // of querysets of this shape: _fields and _iterable_class, if a step set them
   PyRef iterable_class;
   std::vector<std::shared_ptr<const Plan>> plans;  // one for each database's alias
   // Of a root alone: of the model's instances; and what Python notes of them.

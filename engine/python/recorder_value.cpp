@@ -7,6 +7,7 @@
 #include "compat.hpp"
 #include "compat_datetime.hpp"
 #include "recorder_aggregate.hpp"
+#include "recorder_nested.hpp"
 #include "row_codec_types.hpp"
 
 namespace cache_me::python {
@@ -337,6 +338,10 @@ bool hash_argument(PyObject* value, PyObject* name, Taking taking, std::uint64_t
     mix(hash, address(Py_TYPE(value)));
     return true;
   }
+  if (const PyRef nested = asks_for_members(name) ? nested_chain(value) : PyRef()) {
+    mix(hash, address(Py_TYPE(value)) ^ address(nested_node(nested).get()));
+    return true;
+  }
   if (name != nullptr) {
     PyObject* const column = read_column(value);
     if (column == nullptr) return refuse();
@@ -392,6 +397,12 @@ Argument make_argument(PyObject* value, PyObject* name, Taking taking, PyObject*
       if (argument.key_kind != ValueKind::refused) argument.kind = ValueKind::instance;
     }
     PyErr_Clear();
+    return argument;
+  }
+  if (const PyRef nested = asks_for_members(name) ? nested_chain(value) : PyRef()) {
+    argument.kind = ValueKind::nested;
+    argument.what = PyRef::borrow(reinterpret_cast<PyObject*>(Py_TYPE(value)));
+    argument.node = nested_node(nested);
     return argument;
   }
   if (name != nullptr) {
@@ -457,6 +468,13 @@ bool take(const Argument& argument, PyObject* value, Taking taking, Values& valu
     }
     case ValueKind::tree:
       return take_tree(argument, tree_of(value), taking, values);
+    case ValueKind::nested: {
+      if (reinterpret_cast<PyObject*>(Py_TYPE(value)) != argument.what.get()) return false;
+      const PyRef nested = nested_chain(value);
+      if (!nested || nested_node(nested) != argument.node) return false;
+      add_nested_values(nested, values);
+      return true;
+    }
     default:
       if (plain_kind(value) != argument.kind) return false;
       values.push_back(PyRef::borrow(value));
@@ -470,6 +488,7 @@ std::size_t values_of(const Argument& argument, Taking taking) noexcept {
     return 0;
   }
   if (argument.kind == ValueKind::instance) return taking.late ? 1 : 2;
+  if (argument.kind == ValueKind::nested) return nested_value_count(*argument.node);
   if (argument.kind != ValueKind::tree && argument.kind != ValueKind::bounds) return 1;
   std::size_t count = 0;
   for (const Argument& leaf : argument.leaves) count += values_of(leaf, taking);
@@ -508,6 +527,8 @@ PyRef give_back(const Argument& argument, Taking taking, PyObject* const*& next)
     }
     case ValueKind::tree:
       return give_back_tree(argument, taking, next);
+    case ValueKind::nested:
+      return make_nested(reinterpret_cast<PyTypeObject*>(argument.what.get()), argument.node, next);
     default:
       return PyRef::borrow(*next++);
   }

@@ -8,11 +8,14 @@
 #include <Python.h>
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "py_ref.hpp"
 
 namespace cache_me::python {
+
+class Node;
 
 enum class ValueKind : std::uint8_t {
   refused,
@@ -33,13 +36,14 @@ enum class ValueKind : std::uint8_t {
   members,    // of an IN: one value, the tuple of them
   bounds,     // of a range: the tuple or list of two values
   tree,       // a Q of pairs and of such trees
+  nested,     // of an IN: a recorded queryset, for the values of its chain
   column,     // a constant: an F
   aggregate,  // a constant: a function of one column
 };
 
 struct Argument {
   ValueKind kind = ValueKind::refused;
-  PyRef what;                               // the constant; the instance's, aggregate's or bounds' class
+  PyRef what;  // the constant; the instance's, aggregate's, bounds' or queryset's class
   ValueKind member = ValueKind::refused;    // of what kind members are
   PyRef attribute;                          // of an instance: where its primary key is
   ValueKind key_kind = ValueKind::refused;  // and of what kind that is
@@ -49,6 +53,7 @@ struct Argument {
   PyRef connector;               // of a tree
   bool negated = false;          // of a tree
   std::vector<Argument> leaves;  // of a tree; of bounds, two
+  std::shared_ptr<Node> node;    // of a queryset
 };
 
 // How the arguments of a method are to be taken.
@@ -74,7 +79,7 @@ void set_value_classes(PyRef model, PyRef tree, PyRef key_name);
 // Null: refused (an error may be set).
 PyRef members_of(PyObject* container, ValueKind& kind);
 
-// Of a value that stands alone: never members, bounds, tree or instance.
+// Of a value that stands alone: never members, bounds, tree, queryset or instance.
 ValueKind plain_kind(PyObject* value) noexcept;
 
 // Mixes what the shape is to know of `value`, given under `name` (null: by position), into `hash`. False:

@@ -42,7 +42,7 @@ from .policy import Plan as CachingPlan
 from .policy import plan_of
 from .probes import Kind
 from .proving import is_due, lock
-from .replaying import DJANGOS, ENDING, replay
+from .replaying import DJANGOS, ENDING, all_steps, replay
 from .rows import rows_plan
 
 #: At which sight of an evaluated shape its plan is learnt. Tests set 1.
@@ -188,9 +188,9 @@ class Lesson:
             finder.let_it_ask(plan, (actual, first), [*probes, *compiled_corners], options)
         watch_options(plan, options)
         # Of others than recorded chains the values aren't of steps.
-        for method, args, kwargs, _, _ in [] if self.node.is_root else self.node.steps(actual):
+        for method, arguments in [] if self.node.is_root else all_steps(self.node, actual):
             if method in ("aggregate", "annotate"):
-                for cls in {type(expression) for expression in (*args, *kwargs.values())}:
+                for cls in {type(expression) for expression in arguments}:
                     plan.watch_class(cls)
         return plan
 

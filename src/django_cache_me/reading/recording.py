@@ -44,7 +44,7 @@ _STEPS = (
 _RELIED_ON = (
     "__init__ __new__ __getattribute__ __setattr__ _chain _clone _fetch_all _filter_or_exclude"
     " _filter_or_exclude_inplace _next_is_sticky _query query db __iter__ __len__ __bool__ _iterator"
-    " _values _annotate _not_support_combined_queries ordered prefetch_related"
+    " _values _annotate _not_support_combined_queries ordered prefetch_related resolve_expression"
 ).split()
 
 
@@ -146,6 +146,7 @@ def _install_engine() -> None:
         "plainness": _plainness,
         "aside": _by_django,
         "others": cache_me_registry.others,
+        "querysets": QuerySet,
         "running_loop": asyncio._get_running_loop,
         "connections": connections,
         # With asgiref 3.7+ the thread's connections are attributes of a threading.local, wherever no event
@@ -263,9 +264,15 @@ def _at(queryset: Any, position: int) -> Any:
 
 def _by_django(queryset: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     own = queryset.__dict__
+    # Django takes the Query of a queryset within: of a twin, so that it stays recorded for the next time.
+    kwargs = {key: _with_query(value) for key, value in kwargs.items()}
     if own["_defer_next_filter"] or not own.get("_cloning_enabled", True):
         return DJANGOS[name](queryset, *args, **kwargs)  # changes the queryset itself
     return DJANGOS[name](twin_of(queryset), *args, **kwargs)
+
+
+def _with_query(value: Any) -> Any:
+    return twin_of(value) if isinstance(value, QuerySet) and is_recorded(value) else value
 
 
 def end(queryset: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

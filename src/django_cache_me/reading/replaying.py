@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Tuple
+from typing import Any, Callable, Iterator, Tuple
+
+from django.db.models import Q, QuerySet
 
 from .. import _engine
 from .policy import POLICY
@@ -48,6 +50,26 @@ def replay(cls: Any, model: Any, node: _engine.Node, values: Values, using: Any,
         else:
             queryset = DJANGOS[method](queryset, *args, **kwargs)
     return queryset
+
+
+def all_steps(node: _engine.Node, values: Values) -> Iterator[tuple[str, Values]]:
+    """Each step's method and arguments, those of querysets within its arguments, too."""
+    for method, args, kwargs, _, _ in node.steps(values):
+        arguments = (*args, *kwargs.values())
+        yield method, arguments
+        for argument in arguments:
+            for queryset in _querysets_in(argument):
+                chain = queryset.__dict__[CHAIN]
+                yield from all_steps(_engine.node_of(chain), _engine.values_of(chain))
+
+
+def _querysets_in(value: Any) -> Iterator[Any]:
+    """The recorded queryset that a step's argument is, or those in a Q."""
+    if isinstance(value, Q):
+        for child in value.children:
+            yield from _querysets_in(child[1] if isinstance(child, tuple) else child)
+    elif isinstance(value, QuerySet) and is_recorded(value):
+        yield value
 
 
 #: Methods that end a chain: their answer is no queryset.

@@ -1,0 +1,32 @@
+// A recorded queryset as the value of another's IN: `filter(category__in=Category.objects.filter(name="a"))`.
+//
+// Django takes such a queryset's Query, and nothing else of it but the database that it is bound to. So its
+// shape is a part of the other's, and its chain's values stand among the other's. What it holds in its cache
+// doesn't matter: Django asks for its rows by a subquery all the same.
+#pragma once
+
+#include <Python.h>
+
+#include <cstddef>
+#include <memory>
+
+#include "py_ref.hpp"
+#include "recorder_value.hpp"
+
+namespace cache_me::python {
+
+// The chain of such a queryset, or null without an error: it's none, or one with more to it than its steps.
+// Slices aren't taken, for their numbers would stand in the midst of the SQL; nor are steps of which Django
+// runs the filter late, but now, as it takes the Query.
+PyRef nested_chain(PyObject* value);
+const std::shared_ptr<Node>& nested_node(const PyRef& chain) noexcept;
+std::size_t nested_value_count(const Node& node) noexcept;
+void add_nested_values(const PyRef& chain, Values& values);
+
+// A new queryset of that class, of the values from `next` on, which is moved behind them. Null: a Python
+// error is set.
+PyRef make_nested(PyTypeObject* type, const std::shared_ptr<Node>& node, PyObject* const*& next);
+
+bool init_recorder_nested();
+
+}  // namespace cache_me::python
