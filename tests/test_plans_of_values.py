@@ -164,6 +164,25 @@ def test_fields_of_a_project_are_asked_each_time(measured):
     assert "own_conversions_of_values" in learning.refusals
 
 
+def test_values_of_a_queryset_within_are_converted_by_its_own_fields(measured):
+    """Which aren't those of the model around it."""
+
+    def dialled(value):
+        return measured().filter(pk__in=Measured.objects.filter(number=value)).count()
+
+    before = learning.refusals["own_conversions_of_values"]
+    agree(dialled, ["123", "456"], ["15112345678", "15112345679", "+15112345678", "1511234567"])
+    assert learning.refusals["own_conversions_of_values"] > before
+
+    def rounded(value):
+        tags = Tag.objects.using(measured().db).filter(pk__in=Measured.objects.filter(rough=value))
+        return sorted(tags.values_list("id", flat=True))
+
+    for number in range(1, 5):
+        Tag.objects.using(measured().db).create(id=number, word=str(number))
+    agree(rounded, [1.5, 2.25], [1234.56775, 1234.567749, 1234.56785, 1 / 3, 0.33330000001, 0.3333])
+
+
 def test_a_manager_may_have_nothing_of_managers(alias):
     BarelyManaged._base_manager.using(alias).create(name="a")
     for _ in range(6):

@@ -62,6 +62,7 @@ int traverse_ground(PyObject* self, visitproc visit, void* arg) {
 #endif
   if (!nb::inst_ready(self)) return 0;
   const auto* ground = nb::inst_ptr<Ground>(self);
+  Py_VISIT(ground->rows_of.get());
   Py_VISIT(ground->status.get());
   Py_VISIT(ground->idle.get());
   return ground->watches.visit(visit, arg);
@@ -71,6 +72,7 @@ int clear_ground(PyObject* self) {
   auto* ground = nb::inst_ptr<Ground>(self);
   ground->until = -std::numeric_limits<double>::infinity();  // holds no more
   ground->watches.clear();
+  const PyRef rows_of = std::move(ground->rows_of);
   const PyRef status = std::move(ground->status);
   const PyRef idle = std::move(ground->idle);
   return 0;
@@ -85,23 +87,28 @@ void register_all(nb::module_& module) {
                      nb::type_slots(ground_slots))
       .def(
           "__init__",
-          [](Ground* self, const std::string& whose, std::shared_ptr<SharedStore> store,
-             std::shared_ptr<VersionTable> table, double until, nb::handle status, nb::handle idle,
-             bool reads_begin_transactions) {
+          [](Ground* self, const std::string& whose, nb::object store, double until, nb::handle status,
+             nb::handle idle, bool reads_begin_transactions) {
             new (self) Ground();
             self->whose = whose;
-            self->store = std::move(store);
-            self->table = std::move(table);
+            if (PyTuple_CheckExact(store.ptr())) {
+              const auto shared = nb::cast<nb::tuple>(store);
+              self->store = nb::cast<std::shared_ptr<SharedStore>>(shared[0]);
+              self->table = nb::cast<std::shared_ptr<VersionTable>>(shared[1]);
+            } else {
+              self->rows_of = owned(store);
+            }
             self->until = until;
             self->status = owned_or_null(status);
             self->idle = owned_or_null(idle);
             self->reads_begin_transactions = reads_begin_transactions;
           },
-          "whose"_a, "store"_a, "table"_a, "until"_a, "status"_a.none(), "idle"_a.none(),
-          "reads_begin_transactions"_a,
-          nb::sig(
-              "def __init__(self, whose: str, store: SharedStore, table: VersionTable, until: float, status: "
-              "typing.Any, idle: typing.Any, reads_begin_transactions: bool) -> None"))
+          "whose"_a, "store"_a, "until"_a, "status"_a.none(), "idle"_a.none(), "reads_begin_transactions"_a,
+          nb::sig("def __init__(self, whose: str, store: tuple[SharedStore, VersionTable] | "
+                  "typing.Callable[[str, int], bytes | None], until: float, status: typing.Any, idle: "
+                  "typing.Any, reads_begin_transactions: bool) -> None"),
+          "`store`: entries and versions in shared memory, or what gives the rows of a valid entry "
+          "elsewhere.")
       .def(
           "watch",
           [](Ground& self, nb::dict dict, nb::handle name, nb::handle value, bool absent, bool equal) {

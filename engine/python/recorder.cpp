@@ -319,8 +319,8 @@ PyRef attempt_by(const std::shared_ptr<const Plan>& plan, const Node& node, PyOb
   PyRef list;
   if (plan->make_key(values, connection.get(), key) && node.is_current()) {
     list = plan->look_up(key, *ground, connection.get(), recorder().default_mode.get());
-    if (!list && PyErr_Occurred() == nullptr && on_miss == OnMiss::ask && plan->miss && node.is_current() &&
-        standing != Ground::Standing::closed) {
+    if (!list && PyErr_Occurred() == nullptr && on_miss == OnMiss::ask && plan->miss && !ground->rows_of &&
+        node.is_current() && standing != Ground::Standing::closed) {
       list =
           ask_database(*plan, values, key, connection.get(), held.get(), standing == Ground::Standing::plain);
       if (list) on_miss = OnMiss::asked;

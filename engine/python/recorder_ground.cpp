@@ -42,7 +42,8 @@ bool is_plain(PyObject* raw, PyObject* dict, const Ground& ground) {
 }  // namespace
 
 bool Ground::holds() const noexcept {
-  return watches.hold() && !store->refresh_needed() && table->still_ours() && monotonic() < until;
+  return watches.hold() && (rows_of || (!store->refresh_needed() && table->still_ours())) &&
+         monotonic() < until;
 }
 
 Ground::Standing Ground::standing(PyObject* connection, PyObject* dict, PyObject* ask) const {

@@ -30,8 +30,12 @@ namespace cache_me::python {
 class Ground {
  public:
   std::string whose;  // the digest of all that shapes answers
+  // Of the store in shared memory; null: of another one.
   std::shared_ptr<SharedStore> store;
   std::shared_ptr<VersionTable> table;
+  // rows_of(key, fingerprint) -> bytes | None: the rows of a valid entry of another store. Keys there end
+  // before the database's name, with which those in shared memory end.
+  PyRef rows_of;
   Watches watches;
   double until = std::numeric_limits<double>::infinity();  // CLOCK_MONOTONIC, s: the end of the lease
   PyRef status;  // the driver's status(raw), or null: SQLite, by its connection's in_transaction

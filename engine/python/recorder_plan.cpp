@@ -179,7 +179,31 @@ PyRef Plan::statement(PyObject* const* values, PyObject* connection) const {
   return all ? PyRef::steal(PyTuple_Pack(2, words.get(), all.get())) : PyRef();
 }
 
+PyRef Plan::result_of(std::string_view rows, PyObject* connection, PyObject* mode) const {
+  return building != nullptr ? building->build_from(rows, {alias.get(), mode, connection})
+                             : tuples_of(decode_rows(rows));
+}
+
+PyRef Plan::look_up_elsewhere(std::string_view at, const Ground& ground, PyObject* connection,
+                              PyObject* mode) const {
+  const std::string_view name = at.substr(0, at.find('\0'));
+  const PyRef key =
+      PyRef::steal(PyUnicode_DecodeUTF8(name.data(), static_cast<Py_ssize_t>(name.size()), nullptr));
+  const PyRef number = PyRef::steal(PyLong_FromUnsignedLongLong(fingerprint));
+  if (!key || !number) return PyRef();
+  const PyRef rows =
+      PyRef::steal(PyObject_CallFunctionObjArgs(ground.rows_of.get(), key.get(), number.get(), nullptr));
+  if (!rows || !PyBytes_CheckExact(rows.get())) return PyRef();
+  PyRef made =
+      result_of({PyBytes_AS_STRING(rows.get()), static_cast<std::size_t>(PyBytes_GET_SIZE(rows.get()))},
+                connection, mode);
+  // The second tier meets it next, and throws it away.
+  if (!made && PyErr_Occurred() != nullptr) is_malformed();
+  return made;
+}
+
 PyRef Plan::look_up(const std::string& at, const Ground& ground, PyObject* connection, PyObject* mode) const {
+  if (ground.rows_of) return look_up_elsewhere(at, ground, connection, mode);
   struct Room {
     std::string bytes;
     Entry entry;
@@ -192,8 +216,7 @@ PyRef Plan::look_up(const std::string& at, const Ground& ground, PyObject* conne
   if (ground.store->get(at, room.bytes) && parse_entry(room.bytes, room.entry) &&
       entry.head.fingerprint == fingerprint &&
       ground.table->unchanged(entry.head.epoch, entry.head.dependencies, entry.head.versions)) {
-    made = building != nullptr ? building->build_from(entry.rows, {alias.get(), mode, connection})
-                               : tuples_of(decode_rows(entry.rows));
+    made = result_of(entry.rows, connection, mode);
     if (!made && PyErr_Occurred() != nullptr && is_malformed()) ground.store->erase(at);
   }
   std::swap(room, kept);

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cache_me/codec.hpp"
@@ -79,6 +80,11 @@ class Plan {
 
   // The result as a list from the entry of that key, if it counts; null without an error: it doesn't.
   PyRef look_up(const std::string& at, const Ground& ground, PyObject* connection, PyObject* mode) const;
+
+ private:
+  PyRef look_up_elsewhere(std::string_view at, const Ground& ground, PyObject* connection,
+                          PyObject* mode) const;
+  PyRef result_of(std::string_view rows, PyObject* connection, PyObject* mode) const;
 };
 
 }  // namespace cache_me::python

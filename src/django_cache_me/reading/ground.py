@@ -3,7 +3,8 @@
 A ground is the answer that the second tier works out anew for each read: settings, identity, store. The
 engine keeps it with all that it was worked out of (``engine/python/recorder_ground.hpp``), and comes back
 here when any of that is another object by now. Whatever isn't plain has no ground, and every read is the
-second tier's: the debug mode, prefixes, replicas, other stores, in-memory databases of one connection.
+second tier's: the debug mode, prefixes, replicas, a cache in the database, in-memory databases of one
+connection.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from ..databases.vendors import sqlite
 from ..databases.vendors.base import settings_key
 from ..registry import cache_me_registry
 from ..stores import select, shared_memory
+from ..stores.base import Store
+from ..stores.django_cache import DjangoCacheStore
 from ..stores.places import place
 from . import bypass
 
@@ -51,18 +54,13 @@ def ground_of(wrapper: BaseDatabaseWrapper) -> _engine.Ground | None:
     if identity_watched is None:
         return None
     store = store_for(wrapper, identity)
-    if type(store) is not shared_memory.SharedMemoryStore:
+    stands_on, store_watched = _store_watched(store, identity)
+    if stands_on is None:
         return None
-    entries = shared_memory._entries()
-    if entries is None:
-        return None
-    table = store.table()
-    where = place()
     is_sqlite = type(driver) is sqlite.SQLiteDriver
     ground = _engine.Ground(
         identity.key,
-        entries,
-        table,
+        stands_on,
         until,
         None if is_sqlite else driver.status,
         None if is_sqlite else IDLE,
@@ -70,15 +68,29 @@ def ground_of(wrapper: BaseDatabaseWrapper) -> _engine.Ground | None:
     )
     for dictionary, name, value in watched:
         ground.watch(dictionary, name, value)
-    for dictionary, name, value, equal in identity_watched:
+    for dictionary, name, value, equal in [*identity_watched, *store_watched]:
         ground.watch(dictionary, name, value, absent=value is None and name not in dictionary, equal=equal)
-    ground.watch(vars(select), "_stores", select._stores)
-    ground.watch(select._stores, _own_key(select._stores, (select.SHARED_MEMORY, identity.database)), store)
-    ground.watch(shared_memory._opened, _own_key(shared_memory._opened, (where.entries, where.size)), entries)
-    ground.watch(vars(store), "_table", table)
     ground.watch_class(type(wrapper))
     wrapper.__dict__[GROUND] = ground
     return ground if ground.holds() else None
+
+
+def _store_watched(store: Store, identity: Identity) -> tuple[Any, list[tuple[Any, Any, Any, bool]]]:
+    """What the engine asks of the store, or None; and by what it is this store, with these files."""
+    key = select.key_of(identity.database)
+    watched: list[tuple[Any, Any, Any, bool]] = [
+        (vars(select), "_stores", select._stores, False),
+        (select._stores, _own_key(select._stores, key), store, False),
+    ]
+    if type(store) is shared_memory.SharedMemoryStore:
+        entries = shared_memory._entries()
+        if entries is None:
+            return None, watched
+        where, table = place(), store.table()
+        file = _own_key(shared_memory._opened, (where.entries, where.size))
+        watched += [(shared_memory._opened, file, entries, False), (vars(store), "_table", table, False)]
+        return (entries, table), watched
+    return store.rows_of if type(store) is DjangoCacheStore else None, watched
 
 
 def _own_key(dictionary: dict[Any, Any], key: Any) -> Any:

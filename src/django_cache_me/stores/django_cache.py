@@ -19,7 +19,8 @@ the dependency. The argument, in DESIGN.md's words:
   process trusts the cache no more until it has bumped ``all``.
 
 Stamps have no order, so nothing is hit or filled inside of snapshots, and rows' own dependencies can't be
-taken late. A hit costs two round trips. Thread-safe as far as Django's caches are, one per thread.
+taken late. A hit costs one round trip where this process has seen before what the entry rests on, else
+two. Thread-safe as far as Django's caches are, one per thread.
 """
 
 from __future__ import annotations
@@ -46,7 +47,15 @@ GRACE = 60.0
 #: How long (s) readers leave a cache alone that has just failed.
 _PAUSE = 1.0
 
+#: Of what is remembered in a process; forgotten as a whole when it's full.
+_MOST_KNOWN = 4096
+
 Result = TypeVar("Result")
+
+
+class _ThisThread(threading.local):
+    #: The key that :meth:`DjangoCacheStore.rows_of` has just missed.
+    missed: str | None = None
 
 
 class DjangoCacheStore(Store):
@@ -59,6 +68,10 @@ class DjangoCacheStore(Store):
         self._distrusted = False
         self._resting_until = 0.0
         self._lock = threading.Lock()
+        self._thread = _ThisThread()
+        #: By key, the names of the stamps that an entry was last seen to rest on: asked for with the entry.
+        self._rests_on: dict[str, tuple[str, ...]] = {}
+        self._known_names: dict[bytes, tuple[str, ...]] = {}
 
     # Entries.
 
@@ -69,19 +82,41 @@ class DjangoCacheStore(Store):
             return None
         return self._reading(lambda: self._get(key, fingerprint, building))
 
-    def _get(self, key: str, fingerprint: int, building: Building | None) -> list[Any] | None:
-        kept = self._cache.get(key)
-        if kept is None:
+    def rows_of(self, key: str, fingerprint: int) -> bytes | None:
+        """The rows of a valid entry, as they are kept; None: a miss. The engine asks so (recorder_plan.cpp).
+
+        What it misses, :meth:`get` is asked for next by the same thread, which takes its word for it.
+        """
+        if not self._is_trusted():
             return None
-        envelope = Envelope.parse(kept)
+        rows = self._reading(lambda: self._rows_of(key, fingerprint))
+        self._thread.missed = key if rows is None else None
+        return rows
+
+    def _rows_of(self, key: str, fingerprint: int) -> bytes | None:
+        names = self._rests_on.get(key)
+        # Stamps are unique: if the entry.s stood there at any moment since the call, it was right then.
+        found = self._cache.get_many([key, *names]) if names else {key: self._cache.get(key)}
+        envelope = Envelope.parse(found.get(key))
         if envelope is None or envelope.fingerprint != fingerprint:
             return None
-        if self._stamps(envelope.dependencies) != envelope.stamps:
+        now = self._names(envelope.dependencies)
+        if now != names:
+            if len(self._rests_on) >= _MOST_KNOWN:
+                self._rests_on.clear()
+            self._rests_on[key] = now
+            found = self._cache.get_many(now)
+        return envelope.rows if _plain_stamps(found, now) == envelope.stamps else None
+
+    def _get(self, key: str, fingerprint: int, building: Building | None) -> list[Any] | None:
+        missed, self._thread.missed = self._thread.missed, None
+        rows = None if missed == key else self._rows_of(key, fingerprint)
+        if rows is None:
             return None
         try:
             if building is None:
-                return _engine.decode_rows(envelope.rows)
-            return building.plan.build_from(envelope.rows, building.alias, building.mode)
+                return _engine.decode_rows(rows)
+            return building.plan.build_from(rows, building.alias, building.mode)
         except ValueError:  # bytes that are no rows
             dropped("malformed")
             self._cache.delete(key)
@@ -128,11 +163,7 @@ class DjangoCacheStore(Store):
     def _stamps(self, dependencies: Dependencies) -> bytes | None:
         """The plain stamps of all, or None if one is lost or is an intent."""
         names = self._names(dependencies)
-        found = self._cache.get_many(names)
-        values = [found.get(name) for name in names]
-        if not all(isinstance(value, str) and value.startswith("v") for value in values):
-            return None
-        return "".join(values).encode()  # type: ignore[arg-type]
+        return _plain_stamps(self._cache.get_many(names), names)
 
     def _settled_stamps(self, dependencies: Dependencies) -> bytes | None:
         """The same, with lost stamps set anew, and those of dead writers."""
@@ -238,9 +269,23 @@ class DjangoCacheStore(Store):
     def _cache(self) -> BaseCache:
         return caches[self._alias]
 
-    def _names(self, dependencies: Dependencies) -> list[str]:
-        count = len(dependencies) // 8
-        return [f"{self._prefix}{number:016x}" for number in struct.unpack(f"={count}Q", dependencies)]
+    def _names(self, dependencies: Dependencies) -> tuple[str, ...]:
+        names = self._known_names.get(dependencies)
+        if names is None:
+            if len(self._known_names) >= _MOST_KNOWN:
+                self._known_names.clear()
+            numbers = struct.unpack(f"={len(dependencies) // 8}Q", dependencies)
+            names = tuple([f"{self._prefix}{number:016x}" for number in numbers])
+            self._known_names[dependencies] = names
+        return names
+
+
+def _plain_stamps(found: dict[str, Any], names: tuple[str, ...]) -> bytes | None:
+    """What was found under the names, one after the other; None if one is lost or is an intent."""
+    values = [found.get(name) for name in names]
+    if not all(isinstance(value, str) and value.startswith("v") for value in values):
+        return None
+    return "".join(values).encode()  # type: ignore[arg-type]
 
 
 # A stamp: "v" and 32 hexadecimal digits. An intent: "i", as many, ":", its owner, ":", the end of its grace.

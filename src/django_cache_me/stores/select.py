@@ -24,15 +24,20 @@ def store_of(database: str, private: bool, is_new: bool) -> Store:
 
     Raises :class:`~django_cache_me.exceptions.StoreError` where it can't be opened or shared.
     """
-    kind = store_kind()
-    key = (kind, database) if kind != DJANGO_CACHE else (kind, database, conf.cache_alias(), str(_entry()))
+    key = key_of(database)
     store = _stores.get(key)
     if store is None:
         with _lock:
             store = _stores.get(key)
             if store is None:
-                store = _stores[key] = _make(kind, database, private, is_new)
+                store = _stores[key] = _make(key[0], database, private, is_new)
     return store
+
+
+def key_of(database: str) -> tuple[str, ...]:
+    """By what stores are told from each other."""
+    kind = store_kind()
+    return (kind, database) if kind != DJANGO_CACHE else (kind, database, conf.cache_alias(), str(_entry()))
 
 
 #: The holder of the settings that the kind was last read from, the alias, and the kind.
