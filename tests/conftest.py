@@ -27,14 +27,35 @@ collect_ignore = (
         "test_planned_misses.py",
         "test_plans_of_values.py",
         "test_prefetches.py",
+        "test_recorded_expressions.py",
+        "stores/test_hits_elsewhere.py",
     ]
     if os.environ.get("CACHE_ME_TEST_NO_CHAINS")
     else []
 )
 
 
+#: Files that take minutes, the longest first: handed out last, one would hold up a whole run.
+_SLOW = (
+    "test_backends.py",
+    "test_random_programs.py",
+    "test_crashes.py",
+    "test_published_numbers.py",
+    "test_processes.py",
+    "test_leaks.py",
+    "test_benchmarks.py",
+    "test_rules_simulator.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _SLOW.index(item.path.name) if item.path.name in _SLOW else len(_SLOW))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if _hands_out_tests(config):
+        if hasattr(config.option, "loadscopereorder"):  # pytest-xdist 3.7+: as collected, not by their number
+            config.option.loadscopereorder = False
         return
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     os.environ["CACHE_ME_TEST_SQLITE"] = os.path.join(_folder, "shop.sqlite3")
