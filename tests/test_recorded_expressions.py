@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+
 import django
 import pytest
-from django.db.models import Avg, Count, Exists, F, Max, OuterRef, Q, QuerySet, Sum
+from django.db.models import Avg, Count, Exists, F, Manager, Max, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Length
 from django.test import override_settings
 
@@ -269,13 +271,57 @@ def test_a_queryset_within_that_is_kept_is_used_again(goods):
     """Django takes its Query for the one around it; it stays recorded all the same."""
     for _ in range(3):
         list(Category.objects.using(goods).filter(name="c1"))
-    within = Category.objects.filter(name="c1")
-    ask = lambda m, n: list(m.filter(category__in=within, price__gt=n).order_by("id"))  # noqa: E731
-    for _ in range(7):
+    for asked in (
+        lambda m, n, within: list(m.filter(category__in=within, price__gt=n).order_by("id")),
+        lambda m, n, within: m.get(category__in=within, price=3 * n + 1),
+        lambda m, n, within: m.exclude(category__in=within).filter(price__gt=n).count(),
+        lambda m, n, within: list(
+            m.filter(~Q(category__in=within) | Q(price=n), price__gte=n).order_by("id")
+        ),
+    ):
+        within = Category.objects.filter(name="c1")
+        ask = functools.partial(asked, within=within)
+        for _ in range(7):
+            answers(goods, ask)
+        before = _engine.recorded_hits()
         answers(goods, ask)
-    before = _engine.recorded_hits()
-    answers(goods, ask)
-    assert _engine.recorded_hits() - before == 3
+        assert _engine.recorded_hits() - before == 3
+
+
+class Meddling(type(QuerySet)):
+    """A class whose attributes are Python's to find, which drops all shapes on that occasion."""
+
+    meddles = False
+
+    def __getattribute__(cls, name):
+        if type.__getattribute__(Meddling, "meddles"):
+            _engine.forget_shapes()
+        return super().__getattribute__(name)
+
+
+def test_shapes_that_are_dropped_while_a_queryset_within_is_looked_at(goods):
+    class Own(QuerySet, metaclass=Meddling):
+        pass
+
+    for number in range(
+        1100
+    ):  # CPython 3.12+ gives up on telling a class that changed so often from what it was
+        Own.number = number
+        assert Own.filter
+        _engine.is_plain_class(Own)
+    manager = Manager.from_queryset(Own)()
+    manager.model, manager.name = Category, "own"
+    ask = lambda m, n: list(m.filter(category__in=manager.filter(name=f"c{n}")).order_by("id"))  # noqa: E731
+    with override_settings(DJANGO_CACHE_ME_ON=False):
+        expected = answers(goods, ask)
+    for _ in range(7):
+        assert answers(goods, ask) == expected
+    Meddling.meddles = True
+    try:
+        for _ in range(50):
+            assert answers(goods, ask) == expected
+    finally:
+        Meddling.meddles = False
 
 
 def test_writes_to_a_querysets_table_are_seen(goods):

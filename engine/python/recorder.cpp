@@ -137,13 +137,13 @@ std::shared_ptr<const Plan> plan_for(const Node& node, PyObject* alias) noexcept
   return nullptr;
 }
 
-// The connection's ground, if it holds; made anew if need be. Null: there's none (no error is set).
+// The connection's ground, if it holds; made anew if need be. Null without an error: there's none.
 PyRef ground_of(PyObject* connection, PyObject* dict) {
   PyRef ground = PyRef::borrow(PyDict_GetItemWithError(dict, names.ground));
   if (ground && ground.get() != Py_None && nb::inst_ptr<Ground>(nb::handle(ground.get()))->holds())
     return ground;
   ground = PyRef::steal(PyObject_CallFunctionObjArgs(recorder().face.ground_of.get(), connection, nullptr));
-  if (!ground) PyErr_Clear();
+  if (!ground) clear_failure();
   return ground && ground.get() != Py_None ? std::move(ground) : PyRef();
 }
 
@@ -308,7 +308,7 @@ PyRef attempt_by(const std::shared_ptr<const Plan>& plan, const Node& node, PyOb
   if (ground->whose != plan->whose) return PyRef();
   const Ground::Standing standing = ground->standing(connection.get(), dict.get(), face.may_hit.get());
   if (standing == Ground::Standing::may_not) {
-    PyErr_Clear();
+    clear_failure();
     return PyRef();
   }
   // What was called may have dropped every shape, and this plan with it.

@@ -4,6 +4,7 @@
 #include "interned.hpp"
 #include "recorder.hpp"
 #include "recorder_method.hpp"
+#include "refusal.hpp"
 
 namespace cache_me::python {
 namespace {
@@ -129,7 +130,8 @@ PyObject* access(PyObject* self, PyObject* const* args, std::size_t flags, PyObj
   if (recorder().face.is_on && kwnames == nullptr && (count == 2 || count == 3) && args[1] != Py_None) {
     PyRef related = related_of(args[0], args[1]);
     if (related) return related.release();
-    PyErr_Clear();  // Django raises it at the place where it always did
+    clear_failure();  // Django raises it at the place where it always did
+    if (PyErr_Occurred() != nullptr) return nullptr;
   }
   return compat::vectorcall(original_of(self), args, flags, kwnames);
 }

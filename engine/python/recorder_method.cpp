@@ -257,10 +257,10 @@ PyObject* on_queryset(RecordedMethod* method, PyObject* const* args, std::size_t
   if (has_no_chain(queryset)) return call_original(method, args, flags, kwnames);
   Attributes attributes(queryset);
   const Chain* chain = attributes ? attributes.chain() : nullptr;
+  const PyRef held = PyRef::borrow(reinterpret_cast<PyObject*>(const_cast<Chain*>(chain)));
   const Plainness plainness =
       chain == nullptr || !recorder().face.is_on ? Plainness::none : plainness_of(Py_TYPE(queryset));
   if (plainness == Plainness::none) return call_original(method, args, flags, kwnames);
-  const PyRef held = PyRef::borrow(reinterpret_cast<PyObject*>(const_cast<Chain*>(chain)));
   Call call{method->method, attributes.is_true(names.sticky), false, args + 1, count - 1, kwnames};
   const bool is_evaluated = attributes.get(names.result_cache) != Py_None;
   if (ends_chain(method->method)) {

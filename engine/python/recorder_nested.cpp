@@ -21,10 +21,13 @@ const Chain& chain_in(const PyRef& chain) noexcept {
 
 }  // namespace
 
-PyRef nested_chain(PyObject* value) {
+bool is_nestable(PyObject* value) {
   auto* querysets = reinterpret_cast<PyTypeObject*>(recorder().face.querysets.get());
-  if (querysets == nullptr || !PyObject_TypeCheck(value, querysets)) return PyRef();
-  if (plainness_of(Py_TYPE(value)) != Plainness::entirely) return PyRef();
+  return querysets != nullptr && PyObject_TypeCheck(value, querysets) != 0 &&
+         plainness_of(Py_TYPE(value)) == Plainness::entirely;
+}
+
+PyRef nested_chain(PyObject* value) {
   const Attributes attributes(value);
   const Chain* chain = attributes ? attributes.chain() : nullptr;
   if (chain == nullptr || !chain->node->is_current() || chain->node->is_sliced || chain->node->has_late ||

@@ -15,9 +15,11 @@
 
 namespace cache_me::python {
 
-// The chain of such a queryset, or null without an error: it's none, or one with more to it than its steps.
-// Slices aren't taken, for their numbers would stand in the midst of the SQL; nor are steps of which Django
-// runs the filter late, but now, as it takes the Query.
+// Whether it's a queryset of a class that is recorded. May run Python code; never sets an error.
+bool is_nestable(PyObject* value);
+// The chain of such a queryset, or null without an error: one with more to it than its steps. Slices aren't
+// taken, for their numbers would stand in the midst of the SQL; nor are those with a filter that Django puts
+// off until the Query is taken, as related managers of foreign keys do.
 PyRef nested_chain(PyObject* value);
 const std::shared_ptr<Node>& nested_node(const PyRef& chain) noexcept;
 std::size_t nested_value_count(const Node& node) noexcept;

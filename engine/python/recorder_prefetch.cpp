@@ -6,6 +6,7 @@
 #include "compat.hpp"
 #include "interned.hpp"
 #include "recorder.hpp"
+#include "refusal.hpp"
 
 namespace cache_me::python {
 namespace {
@@ -203,8 +204,8 @@ int prefetch_for(PyObject* queryset) {
   const PyRef instances = PyRef::steal(PyList_GetSlice(results.get(), 0, PyList_GET_SIZE(results.get())));
   if (!instances) return -1;
   if (!are_fresh(instances.get(), model.get())) {
-    PyErr_Clear();
-    return 0;
+    clear_failure();
+    return PyErr_Occurred() == nullptr ? 0 : -1;
   }
   const PyRef hints = dict_of(names.instance, PyList_GET_ITEM(instances.get(), 0));
   std::vector<Fetched> all;
@@ -219,8 +220,8 @@ int prefetch_for(PyObject* queryset) {
     all.push_back(std::move(fetched));
   }
   if (all.size() != static_cast<std::size_t>(PyTuple_GET_SIZE(lookups.get()))) {
-    PyErr_Clear();
-    return 0;
+    clear_failure();
+    return PyErr_Occurred() == nullptr ? 0 : -1;
   }
   if (!give(all, instances.get())) return -1;
   recorder().hits += all.size();

@@ -21,7 +21,7 @@ Roots& roots() {
   return *all;
 }
 
-// How many nodes stand behind each other within it.
+// How deep the querysets within it are.
 std::size_t depth_of(const Argument& argument) noexcept {
   std::size_t depth = argument.node ? argument.node->depth() : 0;
   for (const Argument& leaf : argument.leaves) depth = std::max(depth, depth_of(leaf));
@@ -126,8 +126,11 @@ std::shared_ptr<Node> Node::find(const Call& call, Values& values) const {
   if (children_.empty() || !hash_call(call, hash)) return nullptr;
   const auto [begin, end] = children_.equal_range(hash);
   for (auto child = begin; child != end; ++child) {
-    // Comparing runs no code of others but for a Decimal's, so the children stay where they are.
-    if (matches(child->second->step_, call, values)) return child->second;
+    const std::shared_ptr<Node> candidate = child->second;
+    const std::size_t before = children_.size();
+    if (matches(candidate->step_, call, values)) return candidate;
+    // Comparing may run others' code, a Decimal's or a finalizer's: only if all is as it was, go on.
+    if (children_.size() != before || !is_current()) return nullptr;
   }
   return nullptr;
 }
@@ -143,6 +146,7 @@ std::shared_ptr<Node> Node::find_or_make(const Call& call, Values& values) {
     if (name != nullptr) step.names.push_back(PyRef::borrow(name));
     step.arguments.push_back(make_argument(call.arguments[i], name, taking, model_.get()));
     if (step.arguments.back().kind == ValueKind::refused) return nullptr;
+    if (depth_ + depth_of(step.arguments.back()) >= kMostDepth) return nullptr;
   }
   if (!matches(step, call, values) || !is_current()) return nullptr;
   if (roots().nodes >= kMostNodes) {

@@ -114,7 +114,7 @@ class Node : public std::enable_shared_from_this<Node> {
   const std::shared_ptr<Node>& parent() const noexcept { return parent_; }
   std::size_t value_count() const noexcept { return first_value_ + own_values_; }
   std::size_t first_value() const noexcept { return first_value_; }
-  // How many nodes are dropped one within the other when it is.
+  // At least as many nodes as are dropped one within the other when it is.
   std::size_t depth() const noexcept { return depth_; }
 
   NodeState state = NodeState::seen;

@@ -338,8 +338,9 @@ bool hash_argument(PyObject* value, PyObject* name, Taking taking, std::uint64_t
     mix(hash, address(Py_TYPE(value)));
     return true;
   }
-  if (const PyRef nested = asks_for_members(name) ? nested_chain(value) : PyRef()) {
-    mix(hash, address(Py_TYPE(value)) ^ address(nested_node(nested).get()));
+  if (const PyRef nested = asks_for_members(name) && is_nestable(value) ? nested_chain(value) : PyRef()) {
+    mix(hash, static_cast<std::uint64_t>(ValueKind::nested) ^ address(Py_TYPE(value)));
+    mix(hash, address(nested_node(nested).get()));
     return true;
   }
   if (name != nullptr) {
@@ -399,7 +400,7 @@ Argument make_argument(PyObject* value, PyObject* name, Taking taking, PyObject*
     PyErr_Clear();
     return argument;
   }
-  if (const PyRef nested = asks_for_members(name) ? nested_chain(value) : PyRef()) {
+  if (const PyRef nested = asks_for_members(name) && is_nestable(value) ? nested_chain(value) : PyRef()) {
     argument.kind = ValueKind::nested;
     argument.what = PyRef::borrow(reinterpret_cast<PyObject*>(Py_TYPE(value)));
     argument.node = nested_node(nested);

@@ -14,4 +14,9 @@ inline void clear_refusal() noexcept {
   }
 }
 
+// The same for code that may fail in whatever way: all but what is no Exception (an interrupt, SystemExit).
+inline void clear_failure() noexcept {
+  if (PyErr_Occurred() != nullptr && PyErr_ExceptionMatches(PyExc_Exception) != 0) PyErr_Clear();
+}
+
 }  // namespace cache_me::python

@@ -6,9 +6,13 @@ import uuid
 
 import pytest
 from django.core.cache import caches
+from django.db import connections, transaction
 from django.test import override_settings
 
 from django_cache_me import _engine, stats
+from django_cache_me.databases.connection import store_for
+from django_cache_me.databases.identity import identity_of
+from django_cache_me.stores import django_cache
 from django_cache_me.stores.select import store_of
 from tests.looking import assert_hit, seen
 from tests.shop.models import Category, Product
@@ -69,6 +73,8 @@ class Trips:
 def test_a_hit_is_one_round_trip_once_it_is_known_what_the_entry_rests_on(store, monkeypatch):
     fill(store)
     trips = Trips(monkeypatch)
+    assert trips.of(lambda: found(store)) == (ROWS, ["get_many"])  # which this process has filled
+    store._rests_on.clear()
     assert trips.of(lambda: found(store)) == (ROWS, ["get", "get_many"])
     assert trips.of(lambda: found(store)) == (ROWS, ["get_many"])
     store.bump(A)
@@ -79,7 +85,9 @@ def test_an_entry_that_rests_on_something_else_by_now(store, monkeypatch):
     """Another process has filled it; what this one remembers of it is of before."""
     fill(store)
     assert found(store) == found(store) == ROWS
+    known = dict(store._rests_on)
     fill(store, dependencies=A)
+    store._rests_on = known
     trips = Trips(monkeypatch)
     assert trips.of(lambda: found(store)) == (ROWS, ["get_many", "get_many"])
     assert trips.of(lambda: found(store)) == (ROWS, ["get_many"])
@@ -194,6 +202,49 @@ def test_a_cache_that_fails_is_a_miss(goods, files, monkeypatch):
         assert read() == expected
     assert result.hits == 0
     assert len(result.statements) == 1
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_an_interrupt_while_the_cache_is_asked_is_not_swallowed(goods, files, monkeypatch, name):
+    read = KINDS[name]
+    for _ in range(7):
+        read()
+    trips = Trips(monkeypatch)
+    for number in range(len(trips.of(read)[1])):
+        left = [number]
+
+        def interrupted(keys, version=None, left=left, original=caches["default"].get_many):
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+            return original(keys, version=version)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(caches["default"], "get_many", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                read()
+
+
+def test_what_writers_touch_is_not_remembered(goods, files):
+    KINDS["get"]()
+    store = store_for(connections[goods], identity_of(connections[goods], ask=True))
+    KINDS["get"]()
+    before = len(store._names_of)
+    for number in range(5):
+        Product.objects.filter(price=number).update(weight=number)
+        with transaction.atomic():
+            Product.objects.create(name=f"more {number}")
+            Category.objects.create(name=f"more {number}")
+    assert len(store._names_of) == before
+
+
+def test_little_is_remembered(store, monkeypatch):
+    monkeypatch.setattr(django_cache, "_MOST_KNOWN", 4)
+    for number in range(9):
+        fill(store, f"cache_me:queryset:a.b:{number}")
+        assert found(store, f"cache_me:queryset:a.b:{number}") == ROWS
+    assert len(store._rests_on) <= 4
+    assert found(store, "cache_me:queryset:a.b:0") == ROWS
 
 
 def test_another_cache_is_asked_as_soon_as_it_is_set(goods, files, tmp_path):

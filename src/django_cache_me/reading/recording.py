@@ -33,7 +33,7 @@ from .fetch import fetch
 from .ground import ground_of, may_hit
 from .instances import key_name
 from .planned_misses import get_of
-from .replaying import CHAIN, CLONED, DJANGOS, ENDING, is_recorded, materialise, twin_of
+from .replaying import CHAIN, CLONED, DJANGOS, ENDING, is_recorded, materialise, twin_of, with_queries
 
 #: What makes a step, and what ends a chain; on managers too, which is where most chains begin.
 _STEPS = (
@@ -264,15 +264,10 @@ def _at(queryset: Any, position: int) -> Any:
 
 def _by_django(queryset: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     own = queryset.__dict__
-    # Django takes the Query of a queryset within: of a twin, so that it stays recorded for the next time.
-    kwargs = {key: _with_query(value) for key, value in kwargs.items()}
+    args, kwargs = with_queries(args, kwargs)
     if own["_defer_next_filter"] or not own.get("_cloning_enabled", True):
         return DJANGOS[name](queryset, *args, **kwargs)  # changes the queryset itself
     return DJANGOS[name](twin_of(queryset), *args, **kwargs)
-
-
-def _with_query(value: Any) -> Any:
-    return twin_of(value) if isinstance(value, QuerySet) and is_recorded(value) else value
 
 
 def end(queryset: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -288,6 +283,7 @@ def end(queryset: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any])
         if found:
             return found[0]
     twin = twin_of(queryset)
+    args, kwargs = with_queries(args, kwargs)
     twin._db = alias  # the routers are asked once
     try:
         answer = DJANGOS[name](twin, *args, **kwargs)

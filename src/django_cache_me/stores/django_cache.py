@@ -47,7 +47,7 @@ GRACE = 60.0
 #: How long (s) readers leave a cache alone that has just failed.
 _PAUSE = 1.0
 
-#: Of what is remembered in a process; forgotten as a whole when it's full.
+#: Of what is remembered in a process, for each database.
 _MOST_KNOWN = 4096
 
 Result = TypeVar("Result")
@@ -71,7 +71,7 @@ class DjangoCacheStore(Store):
         self._thread = _ThisThread()
         #: By key, the names of the stamps that an entry was last seen to rest on: asked for with the entry.
         self._rests_on: dict[str, tuple[str, ...]] = {}
-        self._known_names: dict[bytes, tuple[str, ...]] = {}
+        self._names_of: dict[bytes, tuple[str, ...]] = {}
 
     # Entries.
 
@@ -95,16 +95,14 @@ class DjangoCacheStore(Store):
 
     def _rows_of(self, key: str, fingerprint: int) -> bytes | None:
         names = self._rests_on.get(key)
-        # Stamps are unique: if the entry.s stood there at any moment since the call, it was right then.
+        # Stamps are unique: if the entry's stood there at any moment since the call, it was right then.
         found = self._cache.get_many([key, *names]) if names else {key: self._cache.get(key)}
         envelope = Envelope.parse(found.get(key))
         if envelope is None or envelope.fingerprint != fingerprint:
             return None
-        now = self._names(envelope.dependencies)
+        now = self._known_names(envelope.dependencies)
         if now != names:
-            if len(self._rests_on) >= _MOST_KNOWN:
-                self._rests_on.clear()
-            self._rests_on[key] = now
+            self._remember(key, now)
             found = self._cache.get_many(now)
         return envelope.rows if _plain_stamps(found, now) == envelope.stamps else None
 
@@ -130,7 +128,10 @@ class DjangoCacheStore(Store):
             return "no_store"
         # Caches count whole seconds.
         seconds = None if timeout is None else math.ceil(timeout)
-        return self._reading(lambda: self._put(key, envelope.as_bytes(), seconds)) or "no_store"
+        outcome = self._reading(lambda: self._put(key, envelope.as_bytes(), seconds)) or "no_store"
+        if outcome == "stored":
+            self._remember(key, self._known_names(reading.dependencies))
+        return outcome
 
     def _put(self, key: str, value: bytes, seconds: int | None) -> str:
         try:
@@ -270,14 +271,28 @@ class DjangoCacheStore(Store):
         return caches[self._alias]
 
     def _names(self, dependencies: Dependencies) -> tuple[str, ...]:
-        names = self._known_names.get(dependencies)
+        numbers = struct.unpack(f"={len(dependencies) // 8}Q", dependencies)
+        return tuple([f"{self._prefix}{number:016x}" for number in numbers])
+
+    def _known_names(self, dependencies: Dependencies) -> tuple[str, ...]:
+        """The same of what entries rest on: many rest on the same."""
+        names = self._names_of.get(dependencies)
         if names is None:
-            if len(self._known_names) >= _MOST_KNOWN:
-                self._known_names.clear()
-            numbers = struct.unpack(f"={len(dependencies) // 8}Q", dependencies)
-            names = tuple([f"{self._prefix}{number:016x}" for number in numbers])
-            self._known_names[dependencies] = names
+            names = self._names(dependencies)
+            _make_room(self._names_of)
+            self._names_of[dependencies] = names
         return names
+
+    def _remember(self, key: str, names: tuple[str, ...]) -> None:
+        _make_room(self._rests_on)
+        self._rests_on[key] = names
+
+
+def _make_room(remembered: dict[Any, Any]) -> None:
+    """Forget the older half of what is full."""
+    if len(remembered) >= _MOST_KNOWN:
+        for one in list(remembered)[: _MOST_KNOWN // 2]:
+            remembered.pop(one, None)
 
 
 def _plain_stamps(found: dict[str, Any], names: tuple[str, ...]) -> bytes | None:
