@@ -164,6 +164,28 @@ def test_fields_of_a_project_are_asked_each_time(measured):
     assert "own_conversions_of_values" in learning.refusals
 
 
+WORDS = ["now", "Today", " TOMORROW ", "2024-01-01 yesterday", "now()"]
+NO_WORDS = ["snow", "todays", "no", "", "nown", "2024-01-01", "\u00e4nowhere", 200 * " " + "now"]
+
+
+def test_text_that_a_server_may_read_as_a_time():
+    assert all(map(_engine.may_read_the_clock, WORDS))
+    assert not any(map(_engine.may_read_the_clock, NO_WORDS))
+    assert _engine.may_read_the_clock("\ud800")  # nothing that can be sent
+
+
+def test_such_text_is_not_answered_by_a_plan(goods):
+    read = lambda value: Product.objects.using(goods).filter(name=value).count()  # noqa: E731
+    for _ in range(7):
+        assert read("p1") == 3
+    for value in (*WORDS, *NO_WORDS):
+        read(value)
+        before = _engine.recorded_hits()
+        assert read(value) == 0
+        is_by_plan = goods != "postgresql" or value in NO_WORDS
+        assert _engine.recorded_hits() - before == is_by_plan, value
+
+
 def test_values_of_a_queryset_within_are_converted_by_its_own_fields(measured):
     """Which aren't those of the model around it."""
 

@@ -20,7 +20,7 @@ namespace {
 
 void add_parameter(Plan& plan, std::size_t value, nb::bytes head, nb::handle key_attribute,
                    std::optional<std::int64_t> least, std::optional<std::int64_t> most, nb::handle convert,
-                   bool is_members, nb::handle wrap, bool is_numeral) {
+                   bool is_members, nb::handle wrap, bool is_numeral, bool refuses_clock_words) {
   Parameter parameter;
   parameter.is_constant = false;
   parameter.value = value;
@@ -32,6 +32,7 @@ void add_parameter(Plan& plan, std::size_t value, nb::bytes head, nb::handle key
   parameter.convert = owned_or_null(convert);
   parameter.wrap = owned_or_null(wrap);
   parameter.is_numeral = is_numeral;
+  parameter.refuses_clock_words = refuses_clock_words;
   if (is_numeral && (!least || !most)) throw nb::value_error("a numeral's integer has bounds");
   plan.parameters.push_back(std::move(parameter));
 }
@@ -83,12 +84,15 @@ PyType_Slot ground_slots[] = {{Py_tp_traverse, reinterpret_cast<void*>(&traverse
                               {0, nullptr}};
 
 void register_all(nb::module_& module) {
+  module.def(
+      "may_read_the_clock", [](nb::str text) { return may_read_the_clock(text.ptr()); }, "text"_a,
+      "Whether PostgreSQL may turn a parameter of that text into the time of the statement.");
   nb::class_<Ground>(module, "Ground", "What reads over one connection stand on: see recorder_ground.hpp.",
                      nb::type_slots(ground_slots))
       .def(
           "__init__",
           [](Ground* self, const std::string& whose, nb::object store, double until, nb::handle status,
-             nb::handle idle, bool reads_begin_transactions) {
+             nb::handle idle, bool reads_begin_transactions, nb::object idle_mark) {
             new (self) Ground();
             self->whose = whose;
             if (PyTuple_CheckExact(store.ptr())) {
@@ -102,11 +106,20 @@ void register_all(nb::module_& module) {
             self->status = owned_or_null(status);
             self->idle = owned_or_null(idle);
             self->reads_begin_transactions = reads_begin_transactions;
+            if (!idle_mark.is_none()) {
+              const auto mark = nb::cast<nb::tuple>(idle_mark);
+              for (const nb::handle name : nb::cast<nb::tuple>(mark[0]))
+                self->idle_names.push_back(owned(name));
+              self->idle_number = nb::cast<long>(mark[1]);
+            }
           },
           "whose"_a, "store"_a, "until"_a, "status"_a.none(), "idle"_a.none(), "reads_begin_transactions"_a,
-          nb::sig("def __init__(self, whose: str, store: tuple[SharedStore, VersionTable] | "
-                  "typing.Callable[[str, int], bytes | None], until: float, status: typing.Any, idle: "
-                  "typing.Any, reads_begin_transactions: bool) -> None"),
+          "idle_mark"_a.none() = nb::none(),
+          nb::sig(
+              "def __init__(self, whose: str, store: tuple[SharedStore, VersionTable] | "
+              "typing.Callable[[str, int], bytes | None], until: float, status: typing.Any, idle: "
+              "typing.Any, reads_begin_transactions: bool, idle_mark: tuple[tuple[str, ...], int] | None = "
+              "None) -> None"),
           "`store`: entries and versions in shared memory, or what gives the rows of a valid entry "
           "elsewhere.")
       .def(
@@ -193,12 +206,13 @@ void register_all(nb::module_& module) {
       .def("add_parameter", &add_parameter, "value"_a, "head"_a, "key_attribute"_a.none() = nb::none(),
            "least"_a = nb::none(), "most"_a = nb::none(), "convert"_a.none() = nb::none(),
            "is_members"_a = false, "wrap"_a.none() = nb::none(), "is_numeral"_a = false,
+           "refuses_clock_words"_a = false,
            nb::sig("def add_parameter(self, value: int, head: bytes, key_attribute: str | None = None, "
                    "least: int | None "
                    "= None, "
                    "most: int | None = None, convert: "
                    "typing.Any = None, is_members: bool = False, wrap: typing.Any = None, is_numeral: bool = "
-                   "False) -> None"))
+                   "False, refuses_clock_words: bool = False) -> None"))
       .def(
           "add_gap",
           [](Plan& self, std::size_t value, std::optional<std::size_t> less, bool is_members) {

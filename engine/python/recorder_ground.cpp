@@ -19,6 +19,16 @@ struct Names {
 };
 Names names;  // interned; kept until the process ends
 
+bool has_idle_mark(PyObject* raw, const Ground& ground) {
+  if (ground.idle_names.empty()) return false;
+  PyRef at = PyRef::borrow(raw);
+  for (const PyRef& name : ground.idle_names) {
+    if (at) at = PyRef::steal(PyObject_GetAttr(at.get(), name.get()));
+  }
+  if (!at) PyErr_Clear();
+  return at && PyLong_CheckExact(at.get()) && PyLong_AsLong(at.get()) == ground.idle_number;
+}
+
 // Idle, not changed by its user, nothing written: where nothing but OUTSIDE comes of footing_of(). False: it
 // has to be asked (an error may be set, which is to be cleared).
 bool is_plain(PyObject* raw, PyObject* dict, const Ground& ground) {
@@ -35,6 +45,7 @@ bool is_plain(PyObject* raw, PyObject* dict, const Ground& ground) {
     const PyRef open = PyRef::steal(PyObject_GetAttr(raw, names.in_transaction));
     return open.get() == Py_False;
   }
+  if (has_idle_mark(raw, ground)) return true;
   const PyRef status = PyRef::steal(PyObject_CallFunctionObjArgs(ground.status.get(), raw, nullptr));
   return status && status.get() == ground.idle.get();
 }

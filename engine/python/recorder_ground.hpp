@@ -19,6 +19,7 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cache_me/shared_store.hpp"
 #include "cache_me/version_table.hpp"
@@ -40,6 +41,9 @@ class Ground {
   double until = std::numeric_limits<double>::infinity();  // CLOCK_MONOTONIC, s: the end of the lease
   PyRef status;  // the driver's status(raw), or null: SQLite, by its connection's in_transaction
   PyRef idle;    // what `status` gives for an idle connection
+  // What an idle connection has as that attribute of an attribute …; without names, `status` has to be asked.
+  std::vector<PyRef> idle_names;
+  long idle_number = 0;
   bool reads_begin_transactions = false;
 
   // Is all that this was worked out of as it was? Never sets an error.

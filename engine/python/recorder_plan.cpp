@@ -3,7 +3,9 @@
 #include <array>
 #include <charconv>
 
+#include "cache_me/clock_words.hpp"
 #include "cache_me/entry.hpp"
+#include "cache_me/kept_entries.hpp"
 #include "recorder_ground.hpp"
 #include "recorder_value.hpp"
 #include "refusal.hpp"
@@ -18,6 +20,19 @@ bool is_within(const Parameter& parameter, PyObject* value) {
   return overflow == 0 && number >= *parameter.least && number <= *parameter.most;
 }
 
+}  // namespace
+
+bool may_read_the_clock(PyObject* text) noexcept {
+  constexpr Py_ssize_t kLongestDate = 128;  // PostgreSQL's MAXDATELEN
+  if (PyUnicode_GET_LENGTH(text) > kLongestDate) return false;
+  Py_ssize_t size = 0;
+  const char* const words = PyUnicode_AsUTF8AndSize(text, &size);
+  if (words == nullptr) PyErr_Clear();  // half a surrogate pair
+  return words == nullptr || has_clock_word({words, static_cast<std::size_t>(size)});
+}
+
+namespace {
+
 // The parameter that Django would make of the value. Null without an error: not by this plan.
 PyRef parameter_of(const Parameter& parameter, PyObject* value, PyObject* connection) {
   if (parameter.is_numeral) {
@@ -25,6 +40,7 @@ PyRef parameter_of(const Parameter& parameter, PyObject* value, PyObject* connec
     if (!number) PyErr_Clear();
     return number && is_within(parameter, number.get()) ? std::move(number) : PyRef();
   }
+  if (parameter.refuses_clock_words && may_read_the_clock(value)) return PyRef();
   if (parameter.least && !is_within(parameter, value)) return PyRef();
   if (parameter.convert) {
     PyRef made =
@@ -184,6 +200,11 @@ PyRef Plan::result_of(std::string_view rows, PyObject* connection, PyObject* mod
                              : tuples_of(decode_rows(rows));
 }
 
+bool Plan::counts(const EntryHead& head, const Ground& ground) const {
+  return head.fingerprint == fingerprint &&
+         ground.table->unchanged(head.epoch, head.dependencies, head.versions);
+}
+
 PyRef Plan::look_up_elsewhere(std::string_view at, const Ground& ground, PyObject* connection,
                               PyObject* mode) const {
   const std::string_view name = at.substr(0, at.find('\0'));
@@ -208,18 +229,27 @@ PyRef Plan::look_up(const std::string& at, const Ground& ground, PyObject* conne
     std::string bytes;
     Entry entry;
   };
-  thread_local Room kept;
-  Room room;  // what makes results may come back here
-  std::swap(room, kept);
-  const Entry& entry = room.entry;
+  thread_local Room spare;
+  static auto* const entries = new KeptEntries;  // under the GIL
+  Room room;                                     // what makes results may come back here
+  std::swap(room, spare);
+  const std::shared_ptr<const KeptEntry> kept = entries->find(at);
+  std::optional<std::uint64_t> checksum;
+  if (kept != nullptr) checksum = kept->checksum;
   PyRef made;
-  if (ground.store->get(at, room.bytes) && parse_entry(room.bytes, room.entry) &&
-      entry.head.fingerprint == fingerprint &&
-      ground.table->unchanged(entry.head.epoch, entry.head.dependencies, entry.head.versions)) {
-    made = result_of(entry.rows, connection, mode);
-    if (!made && PyErr_Occurred() != nullptr && is_malformed()) ground.store->erase(at);
+  switch (ground.store->get(at, room.bytes, checksum)) {
+    case SharedStore::Got::nothing:
+      break;
+    case SharedStore::Got::same:
+      if (counts(kept->head, ground)) made = result_of(kept->rows, connection, mode);
+      break;
+    case SharedStore::Got::copied:
+      if (!parse_entry(room.bytes, room.entry) || !counts(room.entry.head, ground)) break;
+      entries->keep(at, *checksum, room.bytes.size(), room.entry);
+      made = result_of(room.entry.rows, connection, mode);
   }
-  std::swap(room, kept);
+  if (!made && PyErr_Occurred() != nullptr && is_malformed()) ground.store->erase(at);
+  std::swap(room, spare);
   return made;
 }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "cache_me/codec.hpp"
+#include "cache_me/entry.hpp"
 #include "cache_me/key_template.hpp"
 #include "py_ref.hpp"
 #include "recorder_watch.hpp"
@@ -32,6 +33,7 @@ struct Parameter {
   bool is_members = false;                  // each of the value's members is one
   PyRef key_attribute;                      // the value is an instance, whose key is wanted
   bool is_numeral = false;                  // the value is text that is read as an integer
+  bool refuses_clock_words = false;         // the value is text that the server may read as a time
   std::optional<std::int64_t> least, most;  // of an integer: outside of these the SQL is another
   PyRef convert;                            // convert(value, connection), or null
   // For asking the database: a constant itself, and the driver's class that a value is wrapped in, or null.
@@ -44,6 +46,9 @@ struct Gap {
   std::optional<std::size_t> less;  // the number is the value less this one
   bool is_members = false;
 };
+
+// Whether PostgreSQL may turn a parameter of that text into the time of the statement.
+bool may_read_the_clock(PyObject* text) noexcept;
 
 class Plan {
  public:
@@ -82,6 +87,7 @@ class Plan {
   PyRef look_up(const std::string& at, const Ground& ground, PyObject* connection, PyObject* mode) const;
 
  private:
+  bool counts(const EntryHead& head, const Ground& ground) const;
   PyRef look_up_elsewhere(std::string_view at, const Ground& ground, PyObject* connection,
                           PyObject* mode) const;
   PyRef result_of(std::string_view rows, PyObject* connection, PyObject* mode) const;

@@ -225,10 +225,17 @@ bool SharedStore::with_shard(std::uint32_t number, Body body) {
 // -------------------------------------------------------------------------------------------------------
 
 bool SharedStore::get(std::string_view key, std::string& value) {
-  if (!usable()) return false;
+  std::optional<std::uint64_t> checksum;
+  return get(key, value, checksum) == Got::copied;
+}
+
+SharedStore::Got SharedStore::get(std::string_view key, std::string& value,
+                                  std::optional<std::uint64_t>& checksum) {
+  if (!usable()) return Got::nothing;
   const std::uint64_t hash = hash64(key, seed_);
   const std::uint32_t number = shard_of(hash);
   bool hit = false;
+  bool is_same = false;
   EntryFacts facts;
   with_shard(number, [&](Shard& shard) {
     count(shard.header().gets);
@@ -240,17 +247,20 @@ bool SharedStore::get(std::string_view key, std::string& value) {
       count(shard.header().expirations);
       return shard.remove(index);
     }
-    if (!shard.copy_value(index, facts, value)) return false;
+    is_same = checksum == facts.checksum;
+    if (!is_same && !shard.copy_value(index, facts, value)) return false;
     shard.touch(index);
     count(shard.header().hits);
     hit = true;
     return true;
   });
-  if (!hit) return false;
+  if (!hit) return Got::nothing;
+  if (is_same) return Got::same;
+  checksum = facts.checksum;
   // Outside of the lock, where nobody waits for it.
-  if (facts.checksum == facts.checksum_of(value, seed_)) return true;
+  if (facts.checksum == facts.checksum_of(value, seed_)) return Got::copied;
   drop_damaged(number, key, hash, facts.checksum);
-  return false;
+  return Got::nothing;
 }
 
 void SharedStore::drop_damaged(std::uint32_t number, std::string_view key, std::uint64_t hash,

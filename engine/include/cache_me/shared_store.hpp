@@ -95,6 +95,11 @@ class SharedStore {
   // then. A string that is used again saves its allocation.
   bool get(std::string_view key, std::string& value);
 
+  // The same for who has copied an entry of that key before, with that checksum: where it's still that one,
+  // nothing is copied (`same`). `copied`: `checksum` is the new one's.
+  enum class Got { nothing, same, copied };
+  Got get(std::string_view key, std::string& value, std::optional<std::uint64_t>& checksum);
+
   // Stores, in place of what was there. `ttl_ms`: milliseconds of CLOCK_BOOTTIME (time asleep counts);
   // 0: never expires.
   PutOutcome put(std::string_view key, std::string_view value, std::uint64_t ttl_ms = 0);

@@ -65,6 +65,7 @@ def ground_of(wrapper: BaseDatabaseWrapper) -> _engine.Ground | None:
         None if is_sqlite else driver.status,
         None if is_sqlite else IDLE,
         driver.reads_begin_transactions,
+        driver.idle_mark(wrapper),
     )
     for dictionary, name, value in watched:
         ground.watch(dictionary, name, value)

@@ -463,6 +463,7 @@ def _add(plan: _engine.Plan, recipe: Recipe, parameter: Any, kinds: Any, bounds:
         # psycopg's wrapper of a number; whether it makes the same is seen when all is compared.
         None if type(parameter).__module__ in _PLAIN else type(parameter),
         recipe.is_numeral,
+        recipe.refuses_clock_words,
     )
 
 

@@ -32,6 +32,8 @@ class Recipe(NamedTuple):
     is_members: bool = False
     #: The value is text that is read as an integer.
     is_numeral: bool = False
+    #: The value is text that the server may read as a time.
+    refuses_clock_words: bool = False
 
 
 class Unlearnable(ValueError):
@@ -112,6 +114,8 @@ def made_of(recipe: Recipe, value: Any, connection: Any) -> Any:
     """The parameter as the engine makes it."""
     if recipe.is_numeral:
         return int(value)
+    if recipe.refuses_clock_words and _engine.may_read_the_clock(value):
+        raise Unlearnable("clock_text")
     return value if recipe.convert is None else recipe.convert(value, connection)
 
 
@@ -122,10 +126,7 @@ def _candidates(kind: Kind, models: Any, text_check: Any) -> Iterator[Recipe]:
     if name == "members":
         name = kind[2]
     is_text = name in ("text", "numeral", "uuid_text")
-    if is_text and text_check is not None:
-        yield Recipe(b"", convert=functools.partial(_checked_text, text_check))
-    else:
-        yield Recipe(b"")
+    yield Recipe(b"", refuses_clock_words=is_text and text_check is not None)
     if is_text:
         for before, after in (("%", "%"), ("", "%"), ("%", ""), ("", "")):
             yield Recipe(b"", convert=functools.partial(_pattern, before, after, text_check))

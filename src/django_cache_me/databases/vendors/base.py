@@ -61,6 +61,11 @@ class Driver:
         UNKNOWN: the connection was lost, or is at work."""
         raise NotImplementedError
 
+    def idle_mark(self, wrapper: BaseDatabaseWrapper) -> tuple[tuple[str, ...], int] | None:
+        """By which attribute of an attribute … of a connection, and which number there, :meth:`status` is
+        IDLE, for the engine to look at; None: it has to be asked."""
+        return None
+
     def commits_by_itself(self, raw: Any, kind: str) -> bool:
         """Whether a writing statement of ``kind`` commits itself, given that no transaction is open."""
         raise NotImplementedError

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ... import _engine
 from ..ranges import is_range, plain_range
 from ..rules import Column, ForeignKey
 from ..statements import Script
@@ -23,6 +23,10 @@ class PostgreSQLDriver(Driver):
 
     # libpq's PGTransactionStatusType, the same numbers in psycopg 2 and 3.
     _STATUS = {0: IDLE, 2: OPEN, 3: FAILED}
+
+    def idle_mark(self, wrapper: BaseDatabaseWrapper) -> tuple[tuple[str, ...], int] | None:
+        # A closed connection's status is another one.
+        return (("pgconn", "transaction_status"), 0) if _is_psycopg3(wrapper) else None
 
     def status(self, raw: Any) -> str:
         if raw.closed:
@@ -77,15 +81,12 @@ class PostgreSQLDriver(Driver):
             return plain_range(value)
         return super().plain_parameter(value)
 
-    # Text of these words becomes the time of the statement where it becomes a date or a timestamp; which
-    # parameters do, the text of the statement doesn't always say. Longer text is no date (MAXDATELEN).
-    _CLOCK_WORD = re.compile(r"(?<![a-z])(now|today|tomorrow|yesterday)(?![a-z])", re.IGNORECASE)
-    _LONGEST_DATE = 128
-
+    # Text of some words becomes the time of the statement where it becomes a date or a timestamp; which
+    # parameters do, the text of the statement doesn't always say.
     def may_read_the_clock(self, params: Any) -> bool:
         for value in params:
             if isinstance(value, str):
-                if len(value) <= self._LONGEST_DATE and self._CLOCK_WORD.search(value):
+                if _engine.may_read_the_clock(value):
                     return True
             elif isinstance(value, (list, tuple)) and self.may_read_the_clock(value):
                 return True
@@ -141,6 +142,10 @@ class PostgreSQLDriver(Driver):
         levels = {1: "READ_COMMITTED", 2: "REPEATABLE_READ"}
         name = getattr(chosen, "name", None) or levels.get(chosen, "SERIALIZABLE")
         return str(name).replace("_", " ").lower()
+
+
+def _is_psycopg3(wrapper: Any) -> bool:
+    return bool(wrapper.Database.__name__ == "psycopg")
 
 
 def _json_text(value: Any) -> Any:
