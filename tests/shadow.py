@@ -240,6 +240,8 @@ def _compare(queryset: Any, chain: Any, shadow: Any, eager: Any, alias: str) -> 
     expected = _key(lesson, compiler, sql, params, queryset, shadow, alias)
     if expected is None:
         counts["no key"] += 1
+    elif expected != by_plan and "supports_tuple_lookups" in vars(connections[alias].features):
+        counts["the database is said to be another"] += 1  # by a patch of Django's tests of composite keys
     elif expected != by_plan:
         _note("plan", shape, f"{expected!r} {sql} {params!r}", repr(by_plan))
     else:

@@ -164,8 +164,8 @@ def test_fields_of_a_project_are_asked_each_time(measured):
     assert "own_conversions_of_values" in learning.refusals
 
 
-WORDS = ["now", "Today", " TOMORROW ", "2024-01-01 yesterday", "now()"]
-NO_WORDS = ["snow", "todays", "no", "", "nown", "2024-01-01", "\u00e4nowhere", 200 * " " + "now"]
+WORDS = ["now", "Today", " TOMORROW ", "2024-01-01 yesterday", "now()", 200 * " " + "now", "now" + 150 * ","]
+NO_WORDS = ["snow", "todays", "no", "", "nown", "2024-01-01", "\u00e4nowhere", 200 * " " + "nowhere"]
 
 
 def test_text_that_a_server_may_read_as_a_time():

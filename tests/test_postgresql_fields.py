@@ -83,6 +83,17 @@ def test_ranges_in_raw_rows_are_counted():
         assert next(iter(result.not_filled)).startswith("unknown_type:")
 
 
+def test_ranges_whose_bounds_are_the_time():
+    """Django gives bounds to the server as they are, which reads these as the time of the statement."""
+    model = MODELS["DateTimeRangeField"]
+    for value in ((None, "now"), model._meta.get_field("value").range_type(None, "NOW"), "[,now]"):
+        for _ in range(2):
+            with seen(A) as result:
+                model.objects.using(A).filter(value__overlap=value).count()
+            assert result.hits == 0
+            assert result.passed == {"clock_text": 1}, value
+
+
 def test_aggregates(settings_off):
     fruit = Category.objects.using(A).create(name="fruit")
     for name in ("apple", "fig"):

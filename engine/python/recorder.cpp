@@ -82,7 +82,7 @@ bool is_unheard(const Plan& plan) {
   const Face& face = recorder().face;
   if (nobody_listens(face.pre_init_dict) && nobody_listens(face.post_init_dict)) return true;
   const PyRef answer = PyRef::steal(compat::call(plan.is_unheard.get()));
-  if (!answer) PyErr_Clear();
+  if (!answer) clear_failure();
   return answer.get() == Py_True;
 }
 

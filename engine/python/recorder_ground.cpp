@@ -5,6 +5,7 @@
 #include "connection_state.hpp"
 #include "interned.hpp"
 #include "monotonic.hpp"
+#include "refusal.hpp"
 
 namespace cache_me::python {
 namespace {
@@ -25,7 +26,7 @@ bool has_idle_mark(PyObject* raw, const Ground& ground) {
   for (const PyRef& name : ground.idle_names) {
     if (at) at = PyRef::steal(PyObject_GetAttr(at.get(), name.get()));
   }
-  if (!at) PyErr_Clear();
+  if (!at) clear_failure();
   return at && PyLong_CheckExact(at.get()) && PyLong_AsLong(at.get()) == ground.idle_number;
 }
 
@@ -46,6 +47,7 @@ bool is_plain(PyObject* raw, PyObject* dict, const Ground& ground) {
     return open.get() == Py_False;
   }
   if (has_idle_mark(raw, ground)) return true;
+  if (PyErr_Occurred() != nullptr) return false;
   const PyRef status = PyRef::steal(PyObject_CallFunctionObjArgs(ground.status.get(), raw, nullptr));
   return status && status.get() == ground.idle.get();
 }
@@ -68,7 +70,8 @@ Ground::Standing Ground::standing(PyObject* connection, PyObject* dict, PyObject
   if (raw == Py_None) return Standing::closed;
   if (raw == nullptr) return Standing::may_not;
   if (is_plain(raw, dict, *this)) return Standing::plain;
-  PyErr_Clear();
+  clear_failure();
+  if (PyErr_Occurred() != nullptr) return Standing::may_not;
   const PyRef answer = PyRef::steal(PyObject_CallFunctionObjArgs(ask, connection, nullptr));
   return answer && answer.get() == Py_True ? Standing::asked : Standing::may_not;
 }

@@ -23,8 +23,6 @@ bool is_within(const Parameter& parameter, PyObject* value) {
 }  // namespace
 
 bool may_read_the_clock(PyObject* text) noexcept {
-  constexpr Py_ssize_t kLongestDate = 128;  // PostgreSQL's MAXDATELEN
-  if (PyUnicode_GET_LENGTH(text) > kLongestDate) return false;
   Py_ssize_t size = 0;
   const char* const words = PyUnicode_AsUTF8AndSize(text, &size);
   if (words == nullptr) PyErr_Clear();  // half a surrogate pair

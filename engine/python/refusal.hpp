@@ -14,7 +14,8 @@ inline void clear_refusal() noexcept {
   }
 }
 
-// The same for code that may fail in whatever way: all but what is no Exception (an interrupt, SystemExit).
+// The same for code of others that may fail in whatever way: what is no Exception (an interrupt, SystemExit,
+// gevent's Timeout) stays.
 inline void clear_failure() noexcept {
   if (PyErr_Occurred() != nullptr && PyErr_ExceptionMatches(PyExc_Exception) != 0) PyErr_Clear();
 }

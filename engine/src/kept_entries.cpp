@@ -22,15 +22,17 @@ std::shared_ptr<const KeptEntry> KeptEntries::find(std::string_view key) const n
 
 void KeptEntries::keep(std::string_view key, std::uint64_t checksum, std::size_t size, const Entry& entry) {
   if (size < kLeast || size > kMost) return;
+  const std::size_t place = place_of(key);
+  if (std::exchange(seen_[place], checksum) != checksum) return;
   auto made = std::make_shared<KeptEntry>();
   made->key = key;
   made->checksum = checksum;
   made->head = entry.head;
   made->rows = entry.rows;
-  const std::size_t place = place_of(key);
   put(place, nullptr);
   while (bytes_ + made->bytes() > kMostBytes) {
     put(next_, nullptr);
+    if (next_ != place) seen_[next_] = 0;
     next_ = (next_ + 1) % kPlaces;
   }
   put(place, std::move(made));

@@ -225,6 +225,30 @@ def test_an_interrupt_while_the_cache_is_asked_is_not_swallowed(goods, files, mo
                 read()
 
 
+def test_an_interrupt_while_a_listener_is_looked_for_is_not_swallowed(goods, monkeypatch):
+    """Python code that is asked at each hit, where somebody listens to the making of instances."""
+    from django.db.models.signals import post_init
+
+    def listener(sender, **kwargs):
+        pass
+
+    def interrupted(sender=None):
+        raise KeyboardInterrupt
+
+    read = KINDS["get"]
+    for _ in range(7):
+        read()
+    post_init.connect(listener, sender=Category)
+    try:
+        assert_hit(goods, read)
+        monkeypatch.setattr(post_init, "has_listeners", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            read()
+    finally:
+        monkeypatch.undo()
+        post_init.disconnect(listener, sender=Category)
+
+
 def test_what_writers_touch_is_not_remembered(goods, files):
     KINDS["get"]()
     store = store_for(connections[goods], identity_of(connections[goods], ask=True))

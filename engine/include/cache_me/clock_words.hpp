@@ -2,7 +2,7 @@
 //
 // 'now', 'today', 'tomorrow' and 'yesterday' are read as such by its date and time input
 // (https://www.postgresql.org/docs/current/datatype-datetime.html, special values), alone or in a longer
-// text.
+// text of any length: blanks and commas don't count, and arrays and ranges may be written as text, too.
 #pragma once
 
 #include <string_view>

@@ -284,6 +284,7 @@ class DjangoCacheStore(Store):
         return names
 
     def _remember(self, key: str, names: tuple[str, ...]) -> None:
+        self._rests_on.pop(key, None)  # it's the youngest from now on
         _make_room(self._rests_on)
         self._rests_on[key] = names
 

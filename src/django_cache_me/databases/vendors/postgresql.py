@@ -88,7 +88,9 @@ class PostgreSQLDriver(Driver):
             if isinstance(value, str):
                 if _engine.may_read_the_clock(value):
                     return True
-            elif isinstance(value, (list, tuple)) and self.may_read_the_clock(value):
+            elif (isinstance(value, (list, tuple)) and self.may_read_the_clock(value)) or (
+                is_range(value) and self.may_read_the_clock((value.lower, value.upper))
+            ):
                 return True
         return False
 
@@ -145,7 +147,7 @@ class PostgreSQLDriver(Driver):
 
 
 def _is_psycopg3(wrapper: Any) -> bool:
-    return bool(wrapper.Database.__name__ == "psycopg")
+    return bool(getattr(wrapper.Database, "__name__", "") == "psycopg")
 
 
 def _json_text(value: Any) -> Any:
