@@ -88,9 +88,9 @@ class PostgreSQLDriver(Driver):
             if isinstance(value, str):
                 if _engine.may_read_the_clock(value):
                     return True
-            elif (isinstance(value, (list, tuple)) and self.may_read_the_clock(value)) or (
-                is_range(value) and self.may_read_the_clock((value.lower, value.upper))
-            ):
+                continue
+            within = (value.lower, value.upper) if is_range(value) else value
+            if isinstance(within, (list, tuple)) and self.may_read_the_clock(within):
                 return True
         return False
 
