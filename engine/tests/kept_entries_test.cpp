@@ -1,8 +1,11 @@
+// What a process keeps of the store's entries, and how the store is asked whether they are still these.
 #include "cache_me/kept_entries.hpp"
 
-#include <gtest/gtest.h>
-
+#include <optional>
 #include <string>
+
+#include "cache_me/shared_store.hpp"
+#include "process_support.hpp"
 
 namespace cache_me {
 namespace {
@@ -83,6 +86,40 @@ TEST(KeptEntries, BytesAreBounded) {
   }
   EXPECT_GT(found, 20u);
   EXPECT_LT(found, 40u);
+}
+
+TEST(SharedStoreGet, CopiesNothingForWhoHasTheSameEntry) {
+  const testing::TemporaryDirectory directory;
+  auto opened = SharedStore::open(directory / "django_cache_me.entries.test", {});
+  ASSERT_TRUE(opened.ok()) << opened.status().message();
+  SharedStore& store = *opened.value();
+  using Got = SharedStore::Got;
+  std::string value;
+  std::optional<std::uint64_t> checksum;
+  EXPECT_EQ(store.get("a", value, checksum), Got::nothing);
+  store.put("a", "1");
+  store.put("b", "1");
+  EXPECT_EQ(store.get("a", value, checksum), Got::copied);
+  ASSERT_TRUE(checksum.has_value());
+  value = "untouched";
+  EXPECT_EQ(store.get("a", value, checksum), Got::same);
+  EXPECT_EQ(value, "untouched");
+  // The same bytes under another key are another entry; other bytes, and another end, too.
+  const std::optional<std::uint64_t> first = checksum;
+  EXPECT_EQ(store.get("b", value, checksum), Got::copied);
+  EXPECT_NE(checksum, first);
+  for (const auto& [bytes, ttl_ms] : {std::pair{"2", 0}, {"1", 60'000}}) {
+    checksum = first;
+    store.put("a", bytes, static_cast<std::uint64_t>(ttl_ms));
+    EXPECT_EQ(store.get("a", value, checksum), Got::copied);
+    EXPECT_EQ(value, bytes);
+    EXPECT_NE(checksum, first);
+  }
+  store.put("a", "1");
+  checksum = first;
+  EXPECT_EQ(store.get("a", value, checksum), Got::same);
+  store.erase("a");
+  EXPECT_EQ(store.get("a", value, checksum), Got::nothing);
 }
 
 }  // namespace

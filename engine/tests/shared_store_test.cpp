@@ -92,36 +92,6 @@ TEST_F(SharedStoreTest, GivesBackWhatWasPut) {
   Sound();
 }
 
-TEST_F(SharedStoreTest, CopiesNothingForWhoHasTheSameEntry) {
-  using Got = SharedStore::Got;
-  std::string value;
-  std::optional<std::uint64_t> checksum;
-  EXPECT_EQ(store().get("a", value, checksum), Got::nothing);
-  Put("a", "1");
-  Put("b", "1");
-  EXPECT_EQ(store().get("a", value, checksum), Got::copied);
-  ASSERT_TRUE(checksum.has_value());
-  value = "untouched";
-  EXPECT_EQ(store().get("a", value, checksum), Got::same);
-  EXPECT_EQ(value, "untouched");
-  // The same bytes under another key are another entry; other bytes, and another end, too.
-  const std::optional<std::uint64_t> first = checksum;
-  EXPECT_EQ(store().get("b", value, checksum), Got::copied);
-  EXPECT_NE(checksum, first);
-  for (const auto& [bytes, ttl_ms] : {std::pair{"2", 0}, {"1", 60'000}}) {
-    checksum = first;
-    Put("a", bytes, static_cast<std::uint64_t>(ttl_ms));
-    EXPECT_EQ(store().get("a", value, checksum), Got::copied);
-    EXPECT_EQ(value, bytes);
-    EXPECT_NE(checksum, first);
-  }
-  Put("a", "1");
-  checksum = first;
-  EXPECT_EQ(store().get("a", value, checksum), Got::same);
-  store().erase("a");
-  EXPECT_EQ(store().get("a", value, checksum), Got::nothing);
-}
-
 TEST_F(SharedStoreTest, KeepsEverySizeUpToAQuarterOfAShard) {
   options_.shards = 1;
   for (const std::size_t size :
