@@ -29,7 +29,7 @@ from django_cache_me.reading.capturing import capture
 from django_cache_me.reading.key import encoded_parameters, key_of, table_key_of
 from django_cache_me.reading.layout import driver_layout, layout_of
 from django_cache_me.reading.policy import plan_of
-from django_cache_me.reading.replaying import CHAIN, DJANGOS, ENDING, all_steps, twin_of
+from django_cache_me.reading.replaying import CHAIN, DJANGOS, ENDING, all_steps, twin_of, with_queries
 from django_cache_me.registry import cache_me_registry
 
 SHADOW = "_cache_me_shadow"
@@ -109,8 +109,8 @@ def _beside(name: str, recorded: Any) -> Any:
         in_place = not own.get("_cloning_enabled", True)
         shadow = _shadow_of(self)
         try:
-            beside = {key: _beside_value(value) for key, value in kwargs.items()}
-            eager, error = DJANGOS[name](shadow, *args, **beside), None
+            given, named = with_queries(args, kwargs, _shadow_of)
+            eager, error = DJANGOS[name](shadow, *given, **named), None
         except Exception as raised:
             eager, error = None, raised
         try:
@@ -129,11 +129,6 @@ def _beside(name: str, recorded: Any) -> Any:
         return made
 
     return method
-
-
-def _beside_value(value: Any) -> Any:
-    """Of a recorded queryset within its shadow: Django takes its Query, and it would be recorded no more."""
-    return _shadow_of(value) if isinstance(value, QuerySet) and CHAIN in value.__dict__ else value
 
 
 def _described(argument: Any) -> str:
@@ -184,8 +179,7 @@ def _compare_ending(queryset: Any, name: str, args: Any, kwargs: Any) -> None:
     alias = queryset.db
 
     try:
-        beside = {key: _beside_value(value) for key, value in kwargs.items()}
-        eager = _asked(_shadow_of(queryset), name, args, beside, alias)
+        eager = _asked(_shadow_of(queryset), name, *with_queries(args, kwargs, _shadow_of), alias)
         _compare(queryset, longer, None, eager, alias)
     except Exception:
         return  # Django raises it for the caller, too

@@ -130,8 +130,8 @@ PyObject* access(PyObject* self, PyObject* const* args, std::size_t flags, PyObj
   if (recorder().face.is_on && kwnames == nullptr && (count == 2 || count == 3) && args[1] != Py_None) {
     PyRef related = related_of(args[0], args[1]);
     if (related) return related.release();
-    clear_failure();  // Django raises it at the place where it always did
-    if (PyErr_Occurred() != nullptr) return nullptr;
+    if (!clear_failure()) return nullptr;
+    // Django raises what else there was, at the place where it always did.
   }
   return compat::vectorcall(original_of(self), args, flags, kwnames);
 }

@@ -70,8 +70,7 @@ Ground::Standing Ground::standing(PyObject* connection, PyObject* dict, PyObject
   if (raw == Py_None) return Standing::closed;
   if (raw == nullptr) return Standing::may_not;
   if (is_plain(raw, dict, *this)) return Standing::plain;
-  clear_failure();
-  if (PyErr_Occurred() != nullptr) return Standing::may_not;
+  if (!clear_failure()) return Standing::may_not;
   const PyRef answer = PyRef::steal(PyObject_CallFunctionObjArgs(ask, connection, nullptr));
   return answer && answer.get() == Py_True ? Standing::asked : Standing::may_not;
 }

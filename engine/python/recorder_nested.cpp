@@ -15,10 +15,6 @@ struct Names {
 };
 Names names;  // interned; kept until the process ends
 
-const Chain& chain_in(const PyRef& chain) noexcept {
-  return *as_chain(chain.get());
-}
-
 }  // namespace
 
 bool is_nestable(PyObject* value) {
@@ -37,19 +33,6 @@ PyRef nested_chain(PyObject* value) {
     return PyRef();
   }
   return PyRef::borrow(reinterpret_cast<PyObject*>(const_cast<Chain*>(chain)));
-}
-
-const std::shared_ptr<Node>& nested_node(const PyRef& chain) noexcept {
-  return chain_in(chain).node;
-}
-
-std::size_t nested_value_count(const Node& node) noexcept {
-  return node.value_count();
-}
-
-void add_nested_values(const PyRef& chain, Values& values) {
-  for (Py_ssize_t i = 0; i < Py_SIZE(chain.get()); ++i)
-    values.push_back(PyRef::borrow(chain_in(chain).values[i]));
 }
 
 PyRef make_nested(PyTypeObject* type, const std::shared_ptr<Node>& node, PyObject* const*& next) {

@@ -7,11 +7,10 @@
 
 #include <Python.h>
 
-#include <cstddef>
 #include <memory>
 
 #include "py_ref.hpp"
-#include "recorder_value.hpp"
+#include "recorder_chain.hpp"
 
 namespace cache_me::python {
 
@@ -21,9 +20,6 @@ bool is_nestable(PyObject* value);
 // taken, for their numbers would stand in the midst of the SQL; nor are those with a filter that Django puts
 // off until the Query is taken, as related managers of foreign keys do.
 PyRef nested_chain(PyObject* value);
-const std::shared_ptr<Node>& nested_node(const PyRef& chain) noexcept;
-std::size_t nested_value_count(const Node& node) noexcept;
-void add_nested_values(const PyRef& chain, Values& values);
 
 // A new queryset of that class, of the values from `next` on, which is moved behind them. Null: a Python
 // error is set.

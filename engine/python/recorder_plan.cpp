@@ -12,15 +12,6 @@
 #include "row_codec.hpp"
 
 namespace cache_me::python {
-namespace {
-
-bool is_within(const Parameter& parameter, PyObject* value) {
-  int overflow = 0;
-  const long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
-  return overflow == 0 && number >= *parameter.least && number <= *parameter.most;
-}
-
-}  // namespace
 
 bool may_read_the_clock(PyObject* text) noexcept {
   Py_ssize_t size = 0;
@@ -30,6 +21,12 @@ bool may_read_the_clock(PyObject* text) noexcept {
 }
 
 namespace {
+
+bool is_within(const Parameter& parameter, PyObject* value) {
+  int overflow = 0;
+  const long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+  return overflow == 0 && number >= *parameter.least && number <= *parameter.most;
+}
 
 // The parameter that Django would make of the value. Null without an error: not by this plan.
 PyRef parameter_of(const Parameter& parameter, PyObject* value, PyObject* connection) {

@@ -203,10 +203,7 @@ int prefetch_for(PyObject* queryset) {
   // A copy: attributes of instances may be Python code, and the list is the queryset's own.
   const PyRef instances = PyRef::steal(PyList_GetSlice(results.get(), 0, PyList_GET_SIZE(results.get())));
   if (!instances) return -1;
-  if (!are_fresh(instances.get(), model.get())) {
-    clear_failure();
-    return PyErr_Occurred() == nullptr ? 0 : -1;
-  }
+  if (!are_fresh(instances.get(), model.get())) return clear_failure() ? 0 : -1;
   const PyRef hints = dict_of(names.instance, PyList_GET_ITEM(instances.get(), 0));
   std::vector<Fetched> all;
   for (Py_ssize_t i = 0; hints && i < PyTuple_GET_SIZE(lookups.get()); ++i) {
@@ -220,8 +217,7 @@ int prefetch_for(PyObject* queryset) {
     all.push_back(std::move(fetched));
   }
   if (all.size() != static_cast<std::size_t>(PyTuple_GET_SIZE(lookups.get()))) {
-    clear_failure();
-    return PyErr_Occurred() == nullptr ? 0 : -1;
+    return clear_failure() ? 0 : -1;
   }
   if (!give(all, instances.get())) return -1;
   recorder().hits += all.size();

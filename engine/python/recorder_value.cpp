@@ -55,6 +55,11 @@ bool asks_for_members(PyObject* name) noexcept {
   return ends_with(name, "__in");
 }
 
+// The chain of a queryset that is the value of an IN, or null.
+PyRef nested_in(PyObject* value, PyObject* name) {
+  return asks_for_members(name) && is_nestable(value) ? nested_chain(value) : PyRef();
+}
+
 // The bounds of a range, or null. A list is read at once, for it may change.
 PyRef bounds_of(PyObject* container, PyObject* name) {
   if (!PyTuple_CheckExact(container) && !PyList_CheckExact(container)) return PyRef();
@@ -338,9 +343,9 @@ bool hash_argument(PyObject* value, PyObject* name, Taking taking, std::uint64_t
     mix(hash, address(Py_TYPE(value)));
     return true;
   }
-  if (const PyRef nested = asks_for_members(name) && is_nestable(value) ? nested_chain(value) : PyRef()) {
+  if (const PyRef nested = nested_in(value, name)) {
     mix(hash, static_cast<std::uint64_t>(ValueKind::nested) ^ address(Py_TYPE(value)));
-    mix(hash, address(nested_node(nested).get()));
+    mix(hash, address(as_chain(nested.get())->node.get()));
     return true;
   }
   if (name != nullptr) {
@@ -400,10 +405,10 @@ Argument make_argument(PyObject* value, PyObject* name, Taking taking, PyObject*
     PyErr_Clear();
     return argument;
   }
-  if (const PyRef nested = asks_for_members(name) && is_nestable(value) ? nested_chain(value) : PyRef()) {
+  if (const PyRef nested = nested_in(value, name)) {
     argument.kind = ValueKind::nested;
     argument.what = PyRef::borrow(reinterpret_cast<PyObject*>(Py_TYPE(value)));
-    argument.node = nested_node(nested);
+    argument.node = as_chain(nested.get())->node;
     return argument;
   }
   if (name != nullptr) {
@@ -472,8 +477,9 @@ bool take(const Argument& argument, PyObject* value, Taking taking, Values& valu
     case ValueKind::nested: {
       if (reinterpret_cast<PyObject*>(Py_TYPE(value)) != argument.what.get()) return false;
       const PyRef nested = nested_chain(value);
-      if (!nested || nested_node(nested) != argument.node) return false;
-      add_nested_values(nested, values);
+      const Chain* chain = as_chain(nested.get());
+      if (chain == nullptr || chain->node != argument.node) return false;
+      for (Py_ssize_t i = 0; i < Py_SIZE(chain); ++i) values.push_back(PyRef::borrow(chain->values[i]));
       return true;
     }
     default:
@@ -489,7 +495,7 @@ std::size_t values_of(const Argument& argument, Taking taking) noexcept {
     return 0;
   }
   if (argument.kind == ValueKind::instance) return taking.late ? 1 : 2;
-  if (argument.kind == ValueKind::nested) return nested_value_count(*argument.node);
+  if (argument.kind == ValueKind::nested) return argument.node->value_count();
   if (argument.kind != ValueKind::tree && argument.kind != ValueKind::bounds) return 1;
   std::size_t count = 0;
   for (const Argument& leaf : argument.leaves) count += values_of(leaf, taking);

@@ -15,9 +15,12 @@ inline void clear_refusal() noexcept {
 }
 
 // The same for code of others that may fail in whatever way: what is no Exception (an interrupt, SystemExit,
-// gevent's Timeout) stays.
-inline void clear_failure() noexcept {
-  if (PyErr_Occurred() != nullptr && PyErr_ExceptionMatches(PyExc_Exception) != 0) PyErr_Clear();
+// gevent's Timeout) stays. False: such an error is set.
+inline bool clear_failure() noexcept {
+  if (PyErr_Occurred() == nullptr) return true;
+  if (PyErr_ExceptionMatches(PyExc_Exception) == 0) return false;
+  PyErr_Clear();
+  return true;
 }
 
 }  // namespace cache_me::python

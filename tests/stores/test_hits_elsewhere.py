@@ -17,7 +17,7 @@ from django_cache_me.stores.select import store_of
 from tests.looking import assert_hit, seen
 from tests.shop.models import Category, Product
 
-from .test_protocol import DEPENDENCIES, ROWS, A, B, fill, found
+from .test_protocol import DEPENDENCIES, ROWS, A, B, caches_of, fill, found
 
 pytestmark = [
     pytest.mark.skipif(not _engine.CAN_RECORD, reason="nothing is recorded without the GIL"),
@@ -26,13 +26,9 @@ pytestmark = [
 
 
 @pytest.fixture
-def files(tmp_path):
+def files(request, tmp_path):
     """``CACHES`` with a cache that isn't in shared memory, and needs no server."""
-    entry = {
-        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
-        "LOCATION": str(tmp_path),
-        "OPTIONS": {"MAX_ENTRIES": 10_000},
-    }
+    entry = caches_of("file", request, tmp_path)
     with override_settings(CACHES={"default": entry}):
         yield entry
 
@@ -47,6 +43,7 @@ class Trips:
 
     def __init__(self, monkeypatch):
         self.asked = []
+        self._within = 0
         for name in ("get", "get_many"):
             monkeypatch.setattr(caches["default"], name, self._noting(name, getattr(caches["default"], name)))
 
@@ -61,8 +58,6 @@ class Trips:
                 self._within -= 1
 
         return noting
-
-    _within = 0
 
     def of(self, read):
         self.asked.clear()

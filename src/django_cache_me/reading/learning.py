@@ -409,9 +409,9 @@ class _Finder:
     def _add_parameters(self, plan: _engine.Plan, kinds: Any, probes: list[Probed]) -> None:
         plain, as_list = self._plain([compiled.params for _, compiled in probes])
         plan.as_list = as_list
-        text_check = self.driver.may_read_the_clock if self.driver.dialect == "postgresql" else None
+        reads_clock_words = self.driver.dialect == "postgresql"
         samples = [Probe(values, params) for (values, _), params in zip(probes, plain)]
-        found = recipes(kinds, samples, self._models(), self.wrapper, text_check)
+        found = recipes(kinds, samples, self._models(), self.wrapper, reads_clock_words)
         values, compiled = probes[0]
         integers = {
             recipe.value: None

@@ -47,11 +47,13 @@ class Probe(NamedTuple):
 
 
 def recipes(
-    kinds: list[Kind], probes: list[Probe], models: Any, connection: Any, text_check: Any
+    kinds: list[Kind], probes: list[Probe], models: Any, connection: Any, reads_clock_words: bool
 ) -> list[Recipe]:
     """A recipe for each parameter; raises Unlearnable. The probes differ in every value, and have one member
     of each IN."""
-    found = [_recipe(i, kinds, probes, models, connection, text_check) for i in range(len(probes[0].params))]
+    found = [
+        _recipe(i, kinds, probes, models, connection, reads_clock_words) for i in range(len(probes[0].params))
+    ]
     used = {recipe.value for recipe in found}
     for position, kind in enumerate(kinds):
         is_keyed_elsewhere = kind[0] == "instance" and not kind[4]
@@ -68,13 +70,13 @@ def encoded(value: Any) -> bytes:
 
 
 def _recipe(
-    i: int, kinds: list[Kind], probes: list[Probe], models: Any, connection: Any, text_check: Any
+    i: int, kinds: list[Kind], probes: list[Probe], models: Any, connection: Any, reads_clock_words: bool
 ) -> Recipe:
     all_encoded = [encoded(probe.params[i]) for probe in probes]
     if all(one == all_encoded[0] for one in all_encoded):
         return Recipe(all_encoded[0])
     for position, kind in enumerate(kinds):
-        for candidate in _candidates(kind, models, text_check):
+        for candidate in _candidates(kind, models, reads_clock_words):
             head = _head(candidate, position, kind, probes, all_encoded, connection)
             if head is not None:
                 return candidate._replace(head=head, value=position, is_members=kind[0] == "members")
@@ -119,17 +121,20 @@ def made_of(recipe: Recipe, value: Any, connection: Any) -> Any:
     return value if recipe.convert is None else recipe.convert(value, connection)
 
 
-def _candidates(kind: Kind, models: Any, text_check: Any) -> Iterator[Recipe]:
+def _candidates(kind: Kind, models: Any, reads_clock_words: bool) -> Iterator[Recipe]:
     name = kind[0]
     if name == "number" or (name == "instance" and not kind[4]):
         return  # the SQL's own numbers; and an instance's key is a value of its own
     if name == "members":
         name = kind[2]
     is_text = name in ("text", "numeral", "uuid_text")
-    yield Recipe(b"", refuses_clock_words=is_text and text_check is not None)
+    refuses = is_text and reads_clock_words
+    yield Recipe(b"", refuses_clock_words=refuses)
     if is_text:
+        # A pattern has the words of its value.
         for before, after in (("%", "%"), ("", "%"), ("%", ""), ("", "")):
-            yield Recipe(b"", convert=functools.partial(_pattern, before, after, text_check))
+            pattern = functools.partial(_pattern, before, after)
+            yield Recipe(b"", convert=pattern, refuses_clock_words=refuses)
     if name == "numeral":
         yield Recipe(b"", is_numeral=True)
     for convert in _CONVERSIONS.get(name, ()):
@@ -139,15 +144,8 @@ def _candidates(kind: Kind, models: Any, text_check: Any) -> Iterator[Recipe]:
             yield Recipe(b"", convert=functools.partial(_rounded, field))
 
 
-def _checked_text(check: Any, value: str, connection: Any) -> str:
-    if check((value,)):
-        raise Unlearnable("clock_text")
-    return value
-
-
-def _pattern(before: str, after: str, check: Any, value: str, connection: Any) -> str:
-    text = before + str(connection.ops.prep_for_like_query(value)) + after
-    return text if check is None else _checked_text(check, text, connection)
+def _pattern(before: str, after: str, value: str, connection: Any) -> str:
+    return before + str(connection.ops.prep_for_like_query(value)) + after
 
 
 def _hexadecimal(value: Any, connection: Any) -> str:

@@ -63,21 +63,27 @@ def all_steps(node: _engine.Node, values: Values) -> Iterator[tuple[str, Values]
                 yield from all_steps(_engine.node_of(chain), _engine.values_of(chain))
 
 
-def with_queries(args: Values, kwargs: dict[str, Any]) -> tuple[Values, dict[str, Any]]:
-    """A step's arguments with twins of the recorded querysets in them.
+def with_queries(
+    args: Values, kwargs: dict[str, Any], beside: Callable[[Any], Any] | None = None
+) -> tuple[Values, dict[str, Any]]:
+    """A step's arguments with other querysets in place of the recorded ones in them, as a rule their twins.
 
     For Django, which takes the Queries of these: so they stay recorded for the next time.
     """
-    return tuple(map(_with_query, args)), {name: _with_query(value) for name, value in kwargs.items()}
+    beside = beside or twin_of
+    return (
+        tuple([_with_query(value, beside) for value in args]),
+        {name: _with_query(value, beside) for name, value in kwargs.items()},
+    )
 
 
-def _with_query(value: Any) -> Any:
+def _with_query(value: Any, beside: Callable[[Any], Any]) -> Any:
     if isinstance(value, QuerySet):
-        return twin_of(value) if is_recorded(value) else value
-    if type(value) is not Q or not any(True for _ in _querysets_in(value)):
+        return beside(value) if is_recorded(value) else value
+    if type(value) is not Q or next(_querysets_in(value), None) is None:
         return value
     children = [
-        (child[0], _with_query(child[1])) if isinstance(child, tuple) else _with_query(child)
+        (child[0], _with_query(child[1], beside)) if isinstance(child, tuple) else _with_query(child, beside)
         for child in value.children
     ]
     return Q(*children, _connector=value.connector, _negated=value.negated)
